@@ -1,0 +1,138 @@
+//! What is published: the borrowed view on its way through one shard, the shared copy for others.
+//!
+//! A [`Publication`] borrows the bytes that came in; a [`Message`] owns them, once, and is handed
+//! from thread to thread behind one `Arc`. Parts that a client wrote as JSON stay JSON text: they
+//! go out as they came in and nobody looks inside again.
+
+use crate::time::Timestamp;
+
+/// Where a message stands in a topic's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Names one run of the history; offsets of two epochs cannot be compared.
+    pub epoch: u64,
+    /// Counts the topic's messages from 1, without gaps.
+    pub offset: u64,
+}
+
+/// One message of one topic, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publication<'a> {
+    /// The topic's name, well formed (`topic::Topic`).
+    pub topic: &'a str,
+    /// `topic::name_hash` of the name.
+    pub topic_hash: u64,
+    /// The event's type as a JSON string with its quotes; `None` where the publisher gave none.
+    pub event: Option<&'a str>,
+    /// Any JSON value, byte for byte as published.
+    pub data: &'a str,
+    /// The members of the publisher's `metadata` object as written, without the braces and
+    /// without any `senderId`; empty where there are none.
+    pub metadata: &'a str,
+    /// The publisher's user id, not escaped; `None` for an anonymous one or the server side.
+    pub sender: Option<&'a str>,
+    /// When the broker took it.
+    pub at: Timestamp,
+    /// Its place in the topic's history, where the topic has one.
+    pub position: Option<Position>,
+}
+
+/// A publication that owns its text: what travels between shards and stays in a history.
+#[derive(Debug)]
+pub struct Message {
+    text: Box<str>,
+    topic_hash: u64,
+    at: Timestamp,
+    position: Option<Position>,
+    topic_end: u32,
+    event_end: u32,
+    data_end: u32,
+    metadata_end: u32,
+    has_event: bool,
+    has_sender: bool,
+}
+
+impl Message {
+    /// Copies a publication into one allocation.
+    ///
+    /// # Panics
+    /// When the parts together pass 4 GiB; the message limit is far below.
+    pub fn new(publication: &Publication<'_>) -> Self {
+        let Publication { topic, event, data, metadata, sender, .. } = *publication;
+        let event_text = event.unwrap_or_default();
+        let sender_text = sender.unwrap_or_default();
+        let bytes =
+            topic.len() + event_text.len() + data.len() + metadata.len() + sender_text.len();
+        let mut text = String::with_capacity(bytes);
+        let mut end_of = |part: &str| {
+            text.push_str(part);
+            u32::try_from(text.len()).expect("a message is smaller than 4 GiB")
+        };
+        let topic_end = end_of(topic);
+        let event_end = end_of(event_text);
+        let data_end = end_of(data);
+        let metadata_end = end_of(metadata);
+        end_of(sender_text);
+        Self {
+            text: text.into_boxed_str(),
+            topic_hash: publication.topic_hash,
+            at: publication.at,
+            position: publication.position,
+            topic_end,
+            event_end,
+            data_end,
+            metadata_end,
+            has_event: event.is_some(),
+            has_sender: sender.is_some(),
+        }
+    }
+
+    /// The same message, borrowed.
+    pub fn publication(&self) -> Publication<'_> {
+        let (topic_end, event_end) = (self.topic_end as usize, self.event_end as usize);
+        let (data_end, metadata_end) = (self.data_end as usize, self.metadata_end as usize);
+        Publication {
+            topic: &self.text[..topic_end],
+            topic_hash: self.topic_hash,
+            event: self.has_event.then(|| &self.text[topic_end..event_end]),
+            data: &self.text[event_end..data_end],
+            metadata: &self.text[data_end..metadata_end],
+            sender: self.has_sender.then(|| &self.text[metadata_end..]),
+            at: self.at,
+            position: self.position,
+        }
+    }
+
+    /// Bytes of its text, for whoever counts memory.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Gives it its place in the history, once, at the topic's home shard.
+    pub fn set_position(&mut self, position: Position) {
+        self.position = Some(position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_shows_what_it_was_made_from() {
+        let full = Publication {
+            topic: "a.b",
+            topic_hash: 7,
+            event: Some("\"\""),
+            data: "{\"n\":12345678901234567890}",
+            metadata: "\"k\":1",
+            sender: Some(""),
+            at: Timestamp(5),
+            position: Some(Position { epoch: 1, offset: 2 }),
+        };
+        let bare = Publication { event: None, metadata: "", sender: None, position: None, ..full };
+        for publication in [full, bare] {
+            assert_eq!(Message::new(&publication).publication(), publication);
+        }
+    }
+}
