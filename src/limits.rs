@@ -15,6 +15,10 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_MAX: usize = 1000;
+/// Topics whose matching patterns a shard remembers: slots of a direct-mapped cache.
+pub const MATCH_CACHE_SLOTS: usize = 4096;
+/// Matching patterns that a shard remembers of one topic; of a topic with more it remembers none.
+pub const MATCH_CACHE_PATTERNS_MAX: usize = 64;
 /// Connections from one client address.
 pub const CONNECTIONS_PER_IP_MAX: u32 = 100;
 /// Failed `auth` messages before the connection is closed with 1008.
@@ -35,3 +39,106 @@ pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 pub const TOPICS_PER_REQUEST_MAX: usize = 1000;
 /// Bytes of a request's `id` as written.
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
+/// Slots of the interest table for topics: 8 bytes each a process, 4 a shard.
+pub const INTEREST_TOPIC_SLOTS: usize = 1 << 16;
+/// Slots of the interest table for the first segments of patterns.
+pub const INTEREST_SEGMENT_SLOTS: usize = 1 << 12;
+/// Mails of one kind that wait for one shard.
+pub const MAILBOX_MAILS_MAX: usize = 4096;
+/// Mails that one shard keeps back for full mailboxes before it stops reading from its clients.
+pub const SPILL_MAILS_MAX: usize = 4096;
+/// Mails that a shard takes in one turn, so that its sockets get their turn too.
+pub const MAILS_PER_TURN_MAX: usize = 1024;
+/// Bytes of the read buffer that a shard's connections share; also what one connection is read in
+/// a turn.
+pub const READ_BUFFER_BYTES: usize = 64 << 10;
+/// Steps of work, a delivery or a place in the topic index each, that one read of a connection may
+/// cause before others get their turn: some ten milliseconds.
+pub const READ_STEPS_MAX: u64 = 1 << 20;
+/// Bytes of encoded frames in one turn before they are flushed in its midst.
+pub const TURN_BYTES_MAX: usize = 4 << 20;
+/// Ranges of frames queued for connections in one turn before they are flushed in its midst.
+pub const TURN_RANGES_MAX: usize = 1 << 20;
+/// Ranges for which a shard keeps room between turns.
+pub const TURN_RANGES_KEPT: usize = 64 << 10;
+/// Frames of one encoding for which a shard keeps room between turns.
+pub const TURN_FRAMES_KEPT: usize = 4 << 10;
+/// Bytes of the encoder's buffers that outlast a huge message.
+pub const ENCODER_BYTES_KEPT: usize = 64 << 10;
+/// Bytes of the inflater's buffer that outlast a huge message.
+pub const INFLATED_BYTES_KEPT: usize = 64 << 10;
+/// Bytes up to which frames for one connection are copied together to go out in one send.
+pub const CORK_BYTES_MAX: usize = 64 << 10;
+/// Milliseconds of one tick of the timer wheel: deadlines are that exact.
+pub const TICK_MS: u64 = 16;
+/// Publishes over HTTP whose deliveries one shard counts at a time.
+pub const RECEIPTS_MAX: usize = 100_000;
+/// Topics whose history one shard keeps; a publish to one more drops the least recently used.
+pub const HISTORY_TOPICS_MAX: usize = 100_000;
+/// Sockets whose readiness a shard takes from the kernel at a time.
+pub const EVENTS_PER_TURN_MAX: usize = 1024;
+/// Bytes of the headers of an HTTP request.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Header lines of an HTTP request.
+pub const REQUEST_HEADERS_MAX: usize = 100;
+/// Times `max_message_bytes` that the body of a batch may have.
+pub const BATCH_BODY_FACTOR: usize = 16;
+/// HTTP connections and handshakes of one shard at a time; further ones wait in the kernel's queue.
+pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// Items of one batch.
+pub const BATCH_ITEMS_MAX: usize = 10_000;
+/// Items of a batch that are published before the shard's other work gets a turn.
+pub const BATCH_ITEMS_PER_TURN: usize = 64;
+/// Milliseconds that a shard sleeps at most.
+pub const SLEEP_MS_MAX: u64 = 500;
+/// Bytes of messages in the histories of one shard.
+pub const HISTORY_BYTES_MAX: usize = 256 << 20;
+/// Histories looked at for their age at a time.
+pub const HISTORIES_PER_SWEEP: usize = 64;
+/// Handshakes that the kernel keeps for one listener (it may lower this: `somaxconn`).
+pub const BACKLOG_MAX: i32 = 4096;
+/// Publishes remembered by their `id`, for the process.
+pub const PUBLISH_IDS_MAX: usize = 100_000;
+/// Milliseconds for which a publish is remembered by its `id`.
+pub const PUBLISH_ID_MS: u64 = 120_000;
+/// Descriptors kept free for what is not a client connection: listeners, files, HTTP.
+pub const DESCRIPTORS_RESERVED: usize = 256;
+/// Descriptors that a shard takes: listener, wakers, its epoll and the runtime's.
+pub const DESCRIPTORS_PER_SHARD: usize = 10;
+/// Milliseconds that a shard waits before it tries again to read clients or accept, when it could
+/// not.
+pub const RETRY_MS: u64 = 1;
+/// Objects and arrays open at once in a JSON text; what nests deeper is refused as malformed.
+pub const JSON_NESTING_MAX: usize = 1024;
+/// Bytes of the largest JSON text whose working memory a shard keeps for the next one. Index and
+/// tape come on top: at most 64 bytes for each byte of text.
+pub const JSON_SCRATCH_BYTES_KEPT: usize = 64 << 10;
+/// State sets that the search for pattern containment holds at once; past it the answer is no.
+pub const COVER_FRONTIER_MAX: usize = 32;
+/// Steps of one search for pattern containment; past them the answer is no.
+pub const COVER_STEPS_MAX: u32 = 2048;
+/// Patterns in a token's `channels`; each is asked at a subscribe that no rule allows.
+pub const TOKEN_CHANNELS_MAX: usize = 256;
+/// Seconds by which the clocks of a token's maker and ours may differ, unless configured.
+pub const TOKEN_LEEWAY_S: u64 = 5;
+
+// Defaults of settings that are no bounds of a buffer; `config/keys.rs` names each with its range.
+
+/// Milliseconds between two pings to a connection.
+pub const PING_INTERVAL_MS: u64 = 30_000;
+/// Milliseconds without a sign of life before a connection is closed with 4408.
+pub const PING_TIMEOUT_MS: u64 = 60_000;
+/// Milliseconds in which a connection that must authenticate has to.
+pub const AUTH_DEADLINE_MS: u64 = 30_000;
+/// Milliseconds in which a request must be complete, headers and body.
+pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds over which the connections are told that the process ends.
+pub const DRAIN_MS: u64 = 10_000;
+/// Milliseconds of one window of the rate limit.
+pub const RATE_WINDOW_MS: u64 = 60_000;
+/// Bytes below which a message is not worth compressing.
+pub const COMPRESSION_BYTES_MIN: usize = 512;
+/// Messages that the memory bus keeps.
+pub const MEMORY_MESSAGES_MAX: usize = 10_000;
+/// Messages that the history of one topic may be set to keep.
+pub const HISTORY_MESSAGES_MAX: u64 = 1_000_000;

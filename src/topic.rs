@@ -64,7 +64,19 @@ pub struct Pattern<'a> {
     wildcard: bool,
 }
 
+impl<'a> From<Topic<'a>> for Pattern<'a> {
+    fn from(topic: Topic<'a>) -> Self {
+        Self { text: topic.0, wildcard: false }
+    }
+}
+
 impl<'a> Topic<'a> {
+    /// A topic from text that was one before: out of a message, of an index.
+    pub fn checked(text: &'a str) -> Self {
+        debug_assert!(!is_wildcard(text));
+        Self(text)
+    }
+
     /// Checks `text` as a topic.
     ///
     /// # Errors
@@ -90,6 +102,11 @@ impl<'a> Topic<'a> {
 }
 
 impl<'a> Pattern<'a> {
+    /// A pattern from text that was one before: out of an index.
+    pub fn checked(text: &'a str) -> Self {
+        Self { text, wildcard: is_wildcard(text) }
+    }
+
     /// Checks `text` as a pattern; a topic is one too.
     ///
     /// # Errors
@@ -124,6 +141,11 @@ impl<'a> Pattern<'a> {
     }
 }
 
+/// Whether any segment of a well formed pattern is `*` or `**`.
+fn is_wildcard(pattern: &str) -> bool {
+    pattern.split('.').any(|segment| segment.starts_with('*'))
+}
+
 /// The part of `name` before its first dot.
 pub fn first_segment(name: &str) -> &str {
     name.split_once('.').map_or(name, |(first, _)| first)
@@ -132,8 +154,19 @@ pub fn first_segment(name: &str) -> &str {
 /// The hash of a name. Seeded at random once a process, so nobody outside can aim collisions; not
 /// for the wire or a disk.
 pub fn name_hash(name: &str) -> u64 {
-    static SEED: OnceLock<RandomState> = OnceLock::new();
-    SEED.get_or_init(RandomState::new).hash_one(Bytes(name.as_bytes()))
+    NAME_SEED.get_or_init(RandomState::new).hash_one(Bytes(name.as_bytes()))
+}
+
+static NAME_SEED: OnceLock<RandomState> = OnceLock::new();
+
+/// Makes [`name_hash`] the same in every process, so that a simulation can be replayed.
+///
+/// # Panics
+/// When a name was hashed before.
+#[doc(hidden)]
+pub fn fix_name_hash() {
+    let fixed = RandomState::with_seeds(1, 2, 3, 4);
+    assert!(NAME_SEED.set(fixed).is_ok(), "names were hashed before");
 }
 
 /// Hashes the bytes and not, as `str` does, an end mark behind them.
@@ -143,6 +176,30 @@ impl Hash for Bytes<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         state.write(self.0);
     }
+}
+
+/// Whether a well formed pattern matches a well formed topic (protocols.md section 2).
+///
+/// For a handful of patterns; a shard's subscriptions have an index. Costs segments of the pattern
+/// times segments of the topic at most: the positions reached are a set of bits.
+pub fn matches(pattern: &str, topic: &str) -> bool {
+    // Bit n stands for "the first n segments of the pattern are matched"; the bound on segments
+    // leaves room for the last.
+    let mut reached = 1_u64;
+    for segment in topic.split('.') {
+        let mut next = 0;
+        for (at, wanted) in pattern.split('.').enumerate() {
+            let (here, behind) = (1 << at, 1 << (at + 1));
+            if reached & here != 0 && (wanted == "*" || wanted == "**" || wanted == segment) {
+                next |= behind;
+            }
+            if reached & behind != 0 && wanted == "**" {
+                next |= behind;
+            }
+        }
+        reached = next;
+    }
+    reached & (1 << pattern.split('.').count()) != 0
 }
 
 /// The grammar in one pass; says whether there is a wildcard segment.
@@ -207,6 +264,25 @@ mod tests {
         for text in ["*", "**", "a.*", "a.**.b.**", "*.b"] {
             assert_eq!(topic(text), Err(TopicError::WildcardInTopic));
             assert!(pattern(text).unwrap().is_wildcard());
+        }
+    }
+
+    #[test]
+    fn matching() {
+        for (pattern, topics, others) in [
+            ("a.b", &["a.b"][..], &["a", "a.b.c", "a.c"][..]),
+            ("a.*", &["a.b", "a.c"], &["a", "a.b.c"]),
+            ("a.**", &["a.b", "a.b.c"], &["a", "b.a"]),
+            ("**", &["a", "a.b"], &[]),
+            ("**.b.**", &["a.b.c", "b.b.b", "a.a.b.c.c"], &["b.c", "a.b"]),
+            ("*.**.*", &["a.b.c", "a.b.c.d"], &["a.b", "a"]),
+        ] {
+            for topic in topics {
+                assert!(matches(pattern, topic), "{pattern} {topic}");
+            }
+            for topic in others {
+                assert!(!matches(pattern, topic), "{pattern} {topic}");
+            }
         }
     }
 

@@ -1,0 +1,115 @@
+//! Mail: what one shard, or the control plane, tells another. There is no other way between them.
+//!
+//! Two kinds, and a mailbox keeps them apart. A *delivery* ends where it arrives: taking it makes no
+//! more mail (but for the answer to a receipt, and those are bounded), so it is always taken. A *request* may make deliveries; a shard that cannot
+//! get rid of its own mail leaves requests waiting until it can. That is why two full shards can
+//! never wait for each other.
+
+use std::sync::Arc;
+
+use crate::message::{Message, Position};
+
+/// A connection's name within its shard: the slot and which of the slot's tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnKey {
+    /// The slot's number.
+    pub index: u32,
+    /// How many connections held the slot before.
+    pub generation: u32,
+}
+
+/// A connection's name within the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// The shard that owns it.
+    pub shard: u8,
+    /// Its name there.
+    pub conn: ConnKey,
+}
+
+/// Where the number of deliveries of a publish is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The shard that counts.
+    pub shard: u8,
+    /// Its number for this publish.
+    pub ticket: u64,
+}
+
+/// Mail that ends where it arrives.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Hand the message to your subscribers.
+    FanOut {
+        /// What was published.
+        message: Arc<Message>,
+        /// The publisher, where it wants no echo.
+        skip: Option<Address>,
+        /// Who wants to know to how many it went.
+        receipt: Option<Receipt>,
+    },
+    /// A publish that went through its home shard has its place; answer the publisher.
+    Published {
+        /// The publisher's connection, at the shard that gets this.
+        conn: ConnKey,
+        /// The request's `id` as it wrote it.
+        id: Box<str>,
+        /// What it published.
+        message: Arc<Message>,
+    },
+    /// Part of the number of deliveries that a receipt waits for.
+    Delivered {
+        /// The receipt's ticket.
+        ticket: u64,
+        /// Connections that got it on one shard.
+        count: u64,
+        /// From whoever mailed the message on: how many others will answer. `None` from those.
+        more: Option<u32>,
+        /// The place it was given, from the home shard.
+        position: Option<Position>,
+    },
+    /// Begin to drain: tell the clients to go, spread over the time given.
+    Drain {
+        /// Monotonic milliseconds when the last one must have been told.
+        told_by_ms: u64,
+        /// Monotonic milliseconds when whoever is still there is cut.
+        gone_by_ms: u64,
+    },
+}
+
+/// Mail that may make more mail.
+#[derive(Debug)]
+pub enum Request {
+    /// You are the home of this message's topic: give it its place, keep it, fan it out.
+    Sequence {
+        /// The message, without a position.
+        message: Box<Message>,
+        /// The publisher, where it wants no echo.
+        skip: Option<Address>,
+        /// The publisher and its request's `id`, where it wants an answer.
+        answer: Option<(Address, Box<str>)>,
+        /// Who wants to know to how many it went.
+        receipt: Option<Receipt>,
+    },
+}
+
+/// Either kind.
+#[derive(Debug)]
+pub enum Mail {
+    /// Always taken.
+    Delivery(Delivery),
+    /// Taken when there is room for what it makes.
+    Request(Request),
+}
+
+impl From<Delivery> for Mail {
+    fn from(delivery: Delivery) -> Self {
+        Self::Delivery(delivery)
+    }
+}
+
+impl From<Request> for Mail {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}

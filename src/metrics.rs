@@ -1,0 +1,188 @@
+//! What a shard counts. Each shard owns its counters and is the only one to write them: a counter
+//! costs a plain load and store. Anyone may read at any time; a scrape adds the shards up.
+//!
+//! Names and help texts stand in one table; `http/metrics` prints it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::close::Close;
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; only ever called by the owner.
+    pub fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Subtracts, for a gauge; only ever called by the owner.
+    pub fn sub(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
+    }
+
+    /// Sets a gauge; only ever called by the owner.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value as last written.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a number may fall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Stands for what is now.
+    Gauge,
+}
+
+/// One row of the table, read from one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The metric's name without the prefix `shardwire_`.
+    pub name: &'static str,
+    /// What it counts, with its unit.
+    pub help: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// The value.
+    pub value: u64,
+}
+
+macro_rules! shard_metrics {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ident,)+) => {
+        /// One shard's counters.
+        #[derive(Debug, Default)]
+        pub struct ShardMetrics {
+            $($(#[doc = $doc])+ pub $name: Counter,)+
+            /// Close frames sent, by row of `Close`; `Normal` answers the client's own.
+            pub closed: [Counter; Close::ALL.len()],
+        }
+
+        impl ShardMetrics {
+            /// Every counter but those of `closed`, in the table's order.
+            pub fn readings(&self) -> impl Iterator<Item = Reading> {
+                [$(Reading {
+                    name: stringify!($name),
+                    help: concat!($($doc),+).trim_ascii(),
+                    kind: Kind::$kind,
+                    value: self.$name.get(),
+                },)+].into_iter()
+            }
+        }
+    };
+}
+
+shard_metrics! {
+    /// Established WebSocket connections now.
+    connections: Gauge,
+    /// Established WebSocket connections with an identity now.
+    connections_authenticated: Gauge,
+    /// WebSocket connections established.
+    connections_opened_total: Counter,
+    /// WebSocket connections ended, for whatever reason.
+    connections_ended_total: Counter,
+    /// Upgrades refused before the handshake: limits, origins, tokens.
+    upgrades_refused_total: Counter,
+    /// Subscriptions now.
+    subscriptions: Gauge,
+    /// Topics with a subscriber now.
+    topics: Gauge,
+    /// Patterns with a subscriber now.
+    patterns: Gauge,
+    /// Data messages from clients.
+    messages_received_total: Counter,
+    /// Bytes read from clients.
+    bytes_received_total: Counter,
+    /// Messages published by this shard's clients and HTTP requests.
+    messages_published_total: Counter,
+    /// Publishes over HTTP refused because the shard drains or is overloaded.
+    publishes_refused_total: Counter,
+    /// Times that new connections waited because too many were in HTTP.
+    accept_waits_total: Counter,
+    /// Failed accepts, most often for want of descriptors.
+    accept_errors_total: Counter,
+    /// Messages queued for a connection.
+    deliveries_total: Counter,
+    /// Bytes handed to the kernel for clients.
+    bytes_sent_total: Counter,
+    /// Sends to clients: one a connection and turn.
+    sends_total: Counter,
+    /// Turns of the shard.
+    turns_total: Counter,
+    /// Requests answered with an error.
+    refusals_total: Counter,
+    /// Requests refused over the rate limit.
+    rate_limited_total: Counter,
+    /// Ping frames left unanswered over the limit of ten a second.
+    pings_ignored_total: Counter,
+    /// Failed authentications by message.
+    auth_failures_total: Counter,
+    /// Bytes queued for connections whose kernel buffer is full now.
+    outbox_bytes: Gauge,
+    /// Connections whose kernel buffer is full now.
+    outbox_connections: Gauge,
+    /// Messages dropped for slow consumers, the oldest first.
+    dropped_oldest_total: Counter,
+    /// Messages dropped for slow consumers, the newest first.
+    dropped_newest_total: Counter,
+    /// Messages dropped for slow consumers because a newer one of their topic came.
+    dropped_conflated_total: Counter,
+    /// Messages dropped with the connection of a slow consumer.
+    dropped_disconnect_total: Counter,
+    /// Messages compressed.
+    compressions_total: Counter,
+    /// Messages decompressed.
+    decompressions_total: Counter,
+    /// Mails sent to other shards.
+    mails_sent_total: Counter,
+    /// Mails taken from other shards.
+    mails_taken_total: Counter,
+    /// Mails kept back for full mailboxes now.
+    mails_spilled: Gauge,
+    /// Turns in which clients were not read because mail could not be sent.
+    congested_turns_total: Counter,
+    /// Topics with a history now.
+    history_topics: Gauge,
+    /// Bytes of messages in histories now.
+    history_bytes: Gauge,
+    /// Histories dropped because the shard keeps too many.
+    history_evicted_total: Counter,
+}
+
+impl ShardMetrics {
+    /// A shard's counters, all zero.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Close frames sent for this reason.
+    pub fn closed_for(&self, close: Close) -> &Counter {
+        &self.closed[close.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reading_has_a_name_and_a_text() {
+        let metrics = ShardMetrics::new();
+        metrics.connections.add(3);
+        metrics.connections.sub(1);
+        let readings: Vec<_> = metrics.readings().collect();
+        assert_eq!(readings[0].value, 2);
+        for reading in readings {
+            assert!(reading.help.ends_with('.'), "{}", reading.name);
+            assert_eq!(reading.kind == Kind::Counter, reading.name.ends_with("_total"));
+        }
+    }
+}
