@@ -1,6 +1,7 @@
 //! Shardwire: a sharded WebSocket publish/subscribe broker for very many connections.
 
 pub mod close;
+pub mod config;
 pub mod interest;
 pub mod limits;
 pub mod mail;

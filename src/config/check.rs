@@ -1,0 +1,134 @@
+//! Contradictions: values that are each well formed and do not go together, and those that ask for
+//! what this version does not have.
+//!
+//! Runs over the settled values and never stops at the first. A value that was refused before is
+//! compared with nothing: it would only bring errors that are not there.
+
+use std::collections::BTreeMap;
+
+use super::grammar;
+use super::keys::SETTINGS;
+use super::meant::topic_bounds;
+use super::problem::{Origin, Problem};
+use super::setting::{Setting, Support};
+use super::typed::{Typed, Values};
+use super::words::Decision;
+use crate::topic::Pattern;
+
+/// Everything that does not go together.
+pub(super) fn contradictions(
+    typed: &Typed,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<String>,
+) {
+    let values = &typed.values;
+    unsupported(values, problems, warnings);
+    at_least(
+        values,
+        ("websocket.ping_timeout_ms", "must be more than"),
+        "websocket.ping_interval_ms",
+        |timeout, interval| timeout > interval,
+        problems,
+    );
+    at_least(
+        values,
+        ("slow_consumer.outbox_bytes_max", "holds no message of the greatest size,"),
+        "websocket.max_message_bytes",
+        |outbox, message| outbox >= message,
+        problems,
+    );
+    endpoints(typed.entries("endpoint"), problems);
+    rules(typed, problems, warnings);
+    histories(typed, problems);
+}
+
+/// Two numbers that must stand in a relation.
+fn at_least(
+    values: &Values,
+    (key, what): (&str, &str),
+    than: &str,
+    holds: fn(u64, u64) -> bool,
+    problems: &mut Vec<Problem>,
+) {
+    if values.sound(&[key, than]) && !holds(values.int(key), values.int(than)) {
+        let (given, other) = (values.get(key), values.get(than));
+        let what = format_args!("{what} {than} = {} ({})", other.value, other.origin);
+        problems.push(Problem::contradiction(&given.origin, key, &given.value, what));
+    }
+}
+
+/// What was given and differs from the default where this version has nothing behind it.
+fn unsupported(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+    let defaults = Typed::defaults().values;
+    for setting in SETTINGS.iter().filter(|setting| !setting.in_list()) {
+        let Setting { key, support, .. } = setting;
+        let given = values.get(key);
+        if given.origin == Origin::Default || given.value == defaults.get(key).value {
+            continue;
+        }
+        match support {
+            Support::Full => {}
+            Support::Absent(feature) => {
+                let what = format_args!("this version does not have {feature}");
+                problems.push(Problem::contradiction(&given.origin, key, &given.value, what));
+            }
+            Support::Idle(feature) => warnings.push(format!(
+                "{key} ({}) has no effect: this version does not have {feature}",
+                given.origin
+            )),
+        }
+    }
+}
+
+fn endpoints(endpoints: &[Values], problems: &mut Vec<Problem>) {
+    const KEY: &str = "endpoint.path";
+    let mut seen: BTreeMap<&str, &Origin> = BTreeMap::new();
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.sound(&[KEY])) {
+        let given = endpoint.get(KEY);
+        let path = endpoint.required(KEY);
+        if grammar::is_route(path) {
+            let what = "an HTTP route of the broker is there";
+            problems.push(Problem::contradiction(&given.origin, KEY, &given.value, what));
+        }
+        match seen.get(path) {
+            Some(first) => {
+                let what = format_args!("another endpoint has this path ({first})");
+                problems.push(Problem::contradiction(&given.origin, KEY, &given.value, what));
+            }
+            None => _ = seen.insert(path, &given.origin),
+        }
+    }
+}
+
+fn rules(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+    const KEY: &str = "rule.decide";
+    if typed.lists["rule"].as_ref().is_some_and(Vec::is_empty) {
+        let what = "no rule allows nothing; leave the key out for the default rules";
+        problems.push(Problem::new(&"rule = []", what));
+    }
+    for rule in typed.entries("rule").iter().filter(|rule| rule.sound(&[KEY])) {
+        if rule.word::<Decision>(KEY) == Decision::Webhook && !typed.values.is_set("webhook.url") {
+            let origin = &rule.get(KEY).origin;
+            warnings
+                .push(format!("the rule at {origin} asks a webhook and none is set: it denies"));
+        }
+    }
+}
+
+fn histories(typed: &Typed, problems: &mut Vec<Problem>) {
+    const KEY: &str = "history.topic";
+    let bounds_sound = typed.values.sound(&["limits.topic_bytes_max", "limits.topic_segments_max"]);
+    for history in typed.entries("history").iter().filter(|history| history.sound(&[KEY])) {
+        let given = history.get(KEY);
+        let bounds = topic_bounds(&typed.values);
+        if bounds_sound && let Err(error) = Pattern::parse(history.required(KEY), bounds) {
+            problems.push(Problem::contradiction(&given.origin, KEY, &given.value, error));
+        }
+        let is_same = |other: &&Values| other.sound(&[KEY]) && other.get(KEY).value == given.value;
+        let first = typed.entries("history").iter().find(is_same);
+        if first.is_some_and(|first| !std::ptr::eq(first, history)) {
+            let what = "another history has this topic";
+            problems.push(Problem::contradiction(&given.origin, KEY, &given.value, what));
+        }
+    }
+}

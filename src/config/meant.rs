@@ -1,0 +1,192 @@
+//! From the configuration as typed to the one that is meant.
+//!
+//! First what follows from other settings is settled in the typed values, so that it is printed
+//! too ([`settle`]); then, when nothing is wrong, the plain data is built ([`settings`]). The build
+//! is one struct literal a section: a field without its setting does not compile.
+
+use super::grammar;
+use super::problem::{Origin, Problem};
+use super::settings::{
+    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Origins,
+    RuleSetting, Server, Settings, SlowConsumer, Websocket,
+};
+use super::typed::{Typed, Values};
+use super::value::Value;
+use crate::topic::TopicBounds;
+
+/// What `--dev` listens on unless told otherwise.
+const DEV_HOST: &str = "127.0.0.1";
+/// The endpoint table while none is configured (protocols.md section 1).
+const DEFAULT_ENDPOINTS: [(&str, &str); 1] = [("/ws", "topics")];
+
+/// Works out what follows from other settings: the endpoints, and what `--dev` means.
+pub(super) fn settle(typed: &mut Typed, dev: bool, problems: &mut Vec<Problem>) {
+    let endpoints = match typed.lists.remove("endpoint").flatten() {
+        _ if typed.values.sound(&["websocket.enabled"])
+            && !typed.values.flag("websocket.enabled") =>
+        {
+            Vec::new()
+        }
+        given => renamed(given.unwrap_or_else(default_endpoints), &typed.values, problems),
+    };
+    typed.lists.insert("endpoint", Some(endpoints));
+    if dev {
+        settle_dev(typed, problems);
+    }
+}
+
+fn default_endpoints() -> Vec<Values> {
+    let entry = |(path, dialect): (&str, &str)| {
+        let mut entry = Values::entry("endpoint");
+        entry.set("endpoint.path", Value::Text(path.to_owned()), Origin::Default);
+        entry.set("endpoint.dialect", Value::Text(dialect.to_owned()), Origin::Default);
+        entry
+    };
+    DEFAULT_ENDPOINTS.into_iter().map(entry).collect()
+}
+
+/// The endpoints with `websocket.path` as the path of the first.
+fn renamed(
+    mut endpoints: Vec<Values>,
+    values: &Values,
+    problems: &mut Vec<Problem>,
+) -> Vec<Values> {
+    let given = values.get("websocket.path");
+    match (&given.value, endpoints.first_mut()) {
+        (Value::Unset, _) => {}
+        (path, Some(first)) => first.set("endpoint.path", path.clone(), given.origin.clone()),
+        (path, None) => problems.push(Problem::contradiction(
+            &given.origin,
+            "websocket.path",
+            path,
+            "there is no endpoint to rename",
+        )),
+    }
+    endpoints
+}
+
+/// `--dev` listens on this machine only and lets anonymous connections in.
+fn settle_dev(typed: &mut Typed, problems: &mut Vec<Problem>) {
+    let dev = || Origin::Derived("--dev");
+    let host = typed.values.get("server.host");
+    if host.origin == Origin::Default {
+        typed.values.set("server.host", Value::Text(DEV_HOST.to_owned()), dev());
+    } else if !grammar::is_loopback(typed.values.required("server.host")) {
+        let what =
+            "--dev lets anyone in and listens on loopback only; allowed: 127.0.0.1, ::1, localhost";
+        problems.push(Problem::contradiction(&host.origin, "server.host", &host.value, what));
+    }
+    for endpoint in typed.lists.get_mut("endpoint").into_iter().flatten().flatten() {
+        endpoint.set("endpoint.require_authentication", Value::Flag(false), dev());
+    }
+}
+
+/// The plain data.
+///
+/// # Panics
+/// Only when the table and this file disagree: a bug. Nothing in `typed` may have been refused.
+pub(super) fn settings(typed: &Typed, key: AuthKey, dev: bool) -> Settings {
+    let values = &typed.values;
+    Settings {
+        dev,
+        log: Log { format: values.word("log.format"), level: values.word("log.level") },
+        server: server(values),
+        websocket: websocket(values),
+        endpoints: typed.entries("endpoint").iter().map(endpoint).collect(),
+        auth: Auth {
+            key,
+            algorithms: values.words("auth.algorithms"),
+            issuer: owned(values, "auth.issuer"),
+            audience: owned(values, "auth.audience"),
+            leeway_s: values.int("auth.leeway_s"),
+            require_exp: values.flag("auth.require_exp"),
+        },
+        rules: typed.entries("rule").iter().map(rule).collect(),
+        limits: Limits {
+            messages_per_window: values.int("limits.messages_per_window"),
+            window_ms: values.int("limits.window_ms"),
+            subscriptions_max: values.int("limits.subscriptions_max"),
+            topic: topic_bounds(values),
+        },
+        slow_consumer: SlowConsumer {
+            outbox_bytes_max: values.int("slow_consumer.outbox_bytes_max"),
+            policy: values.word("slow_consumer.policy"),
+        },
+        api: Api { key: values.secret("api.key") },
+        bus: Bus {
+            adapter: values.word("bus.adapter"),
+            memory_max_messages: values.int("bus.memory_max_messages"),
+        },
+        histories: typed.entries("history").iter().map(history).collect(),
+    }
+}
+
+/// The bounds of a topic's name.
+pub(super) fn topic_bounds(values: &Values) -> TopicBounds {
+    TopicBounds {
+        bytes_max: values.int("limits.topic_bytes_max"),
+        segments_max: values.int("limits.topic_segments_max"),
+    }
+}
+
+fn server(values: &Values) -> Server {
+    let networks = values.texts("server.trusted_proxies").unwrap_or_default();
+    Server {
+        host: values.required("server.host").to_owned(),
+        port: values.int("server.port"),
+        shards: values.int("server.shards"),
+        max_connections: values.int("server.max_connections"),
+        max_connections_per_ip: values.int("server.max_connections_per_ip"),
+        trusted_proxies: networks.iter().filter_map(|text| grammar::parse_network(text)).collect(),
+        allow_origins: match values.texts("server.allow_origins") {
+            None => Origins::SameHost,
+            Some(origins) if origins.iter().any(|origin| origin == "*") => Origins::Any,
+            Some(origins) => {
+                Origins::Only(origins.iter().map(|origin| origin.to_ascii_lowercase()).collect())
+            }
+        },
+        request_timeout_ms: values.int("server.request_timeout_ms"),
+        drain_ms: values.int("server.drain_ms"),
+    }
+}
+
+fn websocket(values: &Values) -> Websocket {
+    let compression = Compression { bytes_min: values.int("websocket.compression_min_bytes") };
+    Websocket {
+        ping_interval_ms: values.int("websocket.ping_interval_ms"),
+        ping_timeout_ms: values.int("websocket.ping_timeout_ms"),
+        max_message_bytes: values.int("websocket.max_message_bytes"),
+        auth_deadline_ms: values.int("websocket.auth_deadline_ms"),
+        flush_delay_us: values.int("websocket.flush_delay_us"),
+        compression: values.flag("websocket.compression").then_some(compression),
+    }
+}
+
+fn endpoint(entry: &Values) -> Endpoint {
+    Endpoint {
+        path: entry.required("endpoint.path").to_owned(),
+        dialect: entry.word("endpoint.dialect"),
+        require_authentication: entry.flag("endpoint.require_authentication"),
+    }
+}
+
+fn rule(entry: &Values) -> RuleSetting {
+    RuleSetting {
+        topic: entry.required("rule.topic").to_owned(),
+        allow: entry.words("rule.allow"),
+        role: owned(entry, "rule.role"),
+        decide: entry.word("rule.decide"),
+    }
+}
+
+fn history(entry: &Values) -> HistorySetting {
+    HistorySetting {
+        topic: entry.required("history.topic").to_owned(),
+        size: entry.int("history.size"),
+        ttl_s: entry.int("history.ttl_s"),
+    }
+}
+
+fn owned(values: &Values, key: &str) -> Option<String> {
+    values.text(key).map(str::to_owned)
+}

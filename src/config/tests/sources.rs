@@ -1,0 +1,239 @@
+//! What is accepted: defaults, the three sources and which of them counts, the printed form.
+
+use super::*;
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let settings = Settings::default();
+    let Server { host, port, shards, max_connections, max_connections_per_ip, .. } =
+        &settings.server;
+    assert_eq!((host.as_str(), *port, *shards), ("0.0.0.0", 3000, 0));
+    assert_eq!((*max_connections, *max_connections_per_ip), (0, 100));
+    assert_eq!((settings.server.drain_ms, settings.server.request_timeout_ms), (10_000, 10_000));
+    assert_eq!(settings.server.allow_origins, Origins::SameHost);
+    assert_eq!(settings.websocket.auth_deadline_ms, 30_000);
+    assert_eq!(settings.websocket.compression, None);
+    let endpoint =
+        Endpoint { path: "/ws".to_owned(), dialect: Dialect::Topics, require_authentication: true };
+    assert_eq!(settings.endpoints, [endpoint]);
+    assert_eq!(settings.auth.key, AuthKey::Generated);
+    assert_eq!((settings.auth.leeway_s, settings.auth.require_exp), (5, false));
+    assert_eq!(settings.limits.messages_per_window, 0);
+    assert_eq!(settings.limits.topic, crate::topic::TopicBounds::default());
+    assert_eq!(settings.slow_consumer.policy, SlowConsumerPolicy::Disconnect);
+    assert!(!settings.dev && settings.rules.is_empty() && settings.histories.is_empty());
+}
+
+#[test]
+fn environment_beats_file_and_flag_beats_both() {
+    let mut given = toml("server.port = 1\nwebsocket.max_message_bytes = 100");
+    assert_eq!(given.settings().server.port, 1);
+    given.env = vec![("WEBSOCKET_PORT", "2"), ("WEBSOCKET_MAX_BUFFER_SIZE", "200")];
+    assert_eq!(given.settings().server.port, 2);
+    assert_eq!(given.settings().websocket.max_message_bytes, 200);
+    given.flags = vec![("server.port", "3"), ("server.port", "4")];
+    assert_eq!(given.settings().server.port, 4);
+}
+
+#[test]
+fn the_file_is_named_by_the_environment_or_by_the_flag() {
+    let environment: Environment =
+        [("SHARDWIRE_CONFIG".to_owned(), "env.toml")].into_iter().collect();
+    let port = |file: Option<&str>| {
+        let read = |path: &Path| match path.to_str() {
+            Some("env.toml") => Ok("[server]\nport = 1".to_owned()),
+            _ => Ok("[server]\nport = 2".to_owned()),
+        };
+        let (file, overrides) = (file.map(PathBuf::from), Vec::new());
+        let sources =
+            Sources { file, environment: &environment, overrides, dev: false, read: &read };
+        load(&sources).unwrap().settings.server.port
+    };
+    assert_eq!(port(None), 1);
+    assert_eq!(port(Some("flag.toml")), 2);
+}
+
+#[test]
+fn of_two_names_the_first_counts_and_the_other_is_told() {
+    let secrets = [("ACCESS_SECRET_KEY", "b"), ("JWT_SECRET", "a")];
+    assert_eq!(env(&secrets).settings().auth.key, AuthKey::Secret(Secret::new("a")));
+    assert!(env(&secrets).warnings()[0].starts_with("ACCESS_SECRET_KEY is passed over"));
+    assert_eq!(env(&secrets[..1]).settings().auth.key, AuthKey::Secret(Secret::new("b")));
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    assert_eq!(env(&[("WEBSOCKET_PORT", ""), ("JWT_SECRET", "")]).settings().server.port, 3000);
+}
+
+#[test]
+fn plain_text_is_read_by_the_kind_of_the_setting() {
+    let given = env(&[
+        ("WEBSOCKET_CORS_ORIGIN", "https://App.example, http://localhost:3000"),
+        ("WEBSOCKET_PORT", " 80 "),
+    ]);
+    let only = ["https://app.example", "http://localhost:3000"].map(str::to_owned).to_vec();
+    assert_eq!(given.settings().server.allow_origins, Origins::Only(only));
+    assert_eq!(given.settings().server.port, 80);
+    let any = env(&[("WEBSOCKET_CORS_ORIGIN", "*")]);
+    assert_eq!(any.settings().server.allow_origins, Origins::Any);
+    for (text, flag) in [("true", true), ("1", true), ("no", false), ("OFF", false)] {
+        let endpoints = env(&[("WEBSOCKET_ENABLED", text)]).settings().endpoints;
+        assert_eq!(!endpoints.is_empty(), flag, "{text}");
+    }
+    let given = flags(&[
+        ("server.trusted_proxies", "10.0.0.0/8, ::1"),
+        ("auth.secret", "'quoted'"),
+        ("auth.issuer", "12"),
+        ("auth.algorithms", r#"["HS512"]"#),
+    ]);
+    let settings = given.settings();
+    let networks: Vec<String> =
+        settings.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(settings.auth.key, AuthKey::Secret(Secret::new("quoted")));
+    assert_eq!(settings.auth.issuer.as_deref(), Some("12"));
+    assert_eq!(settings.auth.algorithms, [jsonwebtoken::Algorithm::HS512]);
+}
+
+const LISTS_GIVEN: &str = r#"
+[[endpoint]]
+path = "/a"
+require_authentication = false
+[[endpoint]]
+path = "/b"
+dialect = "echo"
+[[rule]]
+topic = "user:{userId}.**"
+allow = ["subscribe", "history"]
+role = "member"
+decide = "webhook"
+[[rule]]
+topic = "tenant:{tenantId}:*"
+allow = ["publish"]
+[[history]]
+topic = "room.**"
+size = 0x10
+ttl_s = 60
+"#;
+
+#[test]
+fn lists_of_tables() {
+    let settings = toml(LISTS_GIVEN).settings();
+    let endpoint = |path: &str, dialect, require_authentication| Endpoint {
+        path: path.to_owned(),
+        dialect,
+        require_authentication,
+    };
+    let endpoints = [endpoint("/a", Dialect::Topics, false), endpoint("/b", Dialect::Echo, true)];
+    assert_eq!(settings.endpoints, endpoints);
+    let first = RuleSetting {
+        topic: "user:{userId}.**".to_owned(),
+        allow: vec![Action::Subscribe, Action::History],
+        role: Some("member".to_owned()),
+        decide: Decision::Webhook,
+    };
+    let second = RuleSetting {
+        topic: "tenant:{tenantId}:*".to_owned(),
+        allow: vec![Action::Publish],
+        role: None,
+        decide: Decision::Allow,
+    };
+    assert_eq!(settings.rules, [first, second]);
+    let history = HistorySetting { topic: "room.**".to_owned(), size: 16, ttl_s: 60 };
+    assert_eq!(settings.histories, [history]);
+    let warnings = toml(LISTS_GIVEN).warnings();
+    assert_eq!(warnings, ["the rule at c.toml:12 asks a webhook and none is set: it denies"]);
+    let flag = flags(&[("history", r#"[{topic = "a.*", size = 5}]"#)]);
+    assert_eq!(flag.settings().histories[0].size, 5);
+}
+
+#[test]
+fn the_first_endpoint_is_renamed() {
+    let path = ("WEBSOCKET_PATH", "/socket");
+    let renamed = |given: Given| -> Vec<String> {
+        given.settings().endpoints.into_iter().map(|endpoint| endpoint.path).collect()
+    };
+    assert_eq!(renamed(env(&[path])), ["/socket"]);
+    assert_eq!(renamed(Given { env: vec![path], ..toml(LISTS_GIVEN) }), ["/socket", "/b"]);
+    assert!(renamed(env(&[path, ("WEBSOCKET_ENABLED", "false")])).is_empty());
+    assert!(renamed(toml("endpoint = []")).is_empty());
+}
+
+#[test]
+fn dev_is_open_to_this_machine_only() {
+    let settings = Given { dev: true, ..Given::default() }.settings();
+    assert!(settings.dev);
+    assert_eq!(settings.server.host, "127.0.0.1");
+    assert!(!settings.endpoints[0].require_authentication);
+    for host in ["127.9.9.9", "::1", "localhost"] {
+        let given = Given { dev: true, ..flags(&[("server.host", host)]) };
+        assert_eq!(given.settings().server.host, host);
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let given = env(&[("REDIS_URL", "redis://u:p@h"), ("PUBSUB_REDIS_PREFIX", "pubsub:")]);
+    let warnings = given.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("redis.url (REDIS_URL) has no effect"));
+    let misspelt = env(&[("WEBSOCKET_PROT", "1"), ("WEBSOCKET_SERVICE_HOST", "10.0.0.1")]);
+    let expected =
+        "the environment variable WEBSOCKET_PROT means nothing; is WEBSOCKET_PORT meant?";
+    assert_eq!(misspelt.warnings(), [expected]);
+    assert!(env(&[("JWT_SECRET", "short")]).warnings()[0].contains("shorter than 32 bytes"));
+}
+
+#[test]
+fn what_is_printed_means_the_same() {
+    let everything = Given {
+        env: vec![("WEBSOCKET_PATH", "/x"), ("WEBSOCKET_CORS_ORIGIN", "*")],
+        flags: vec![
+            ("auth.issuer", "a \"quoted\"\\ ü"),
+            ("server.trusted_proxies", "::1"),
+            ("websocket.compression", "yes"),
+            ("slow_consumer.policy", "conflate"),
+        ],
+        ..toml(LISTS_GIVEN)
+    };
+    for given in [
+        Given::default(),
+        Given { dev: true, ..Given::default() },
+        env(&[("WEBSOCKET_ENABLED", "false")]),
+        toml("endpoint = []"),
+        everything,
+    ] {
+        let loaded = given.load().unwrap();
+        for explain in [false, true] {
+            let printed = loaded.to_toml(explain).leak();
+            let again = Given { toml: printed, dev: given.dev, ..Given::default() };
+            let again = again.load().unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
+            let (meant, read) = (&loaded.settings, &again.settings);
+            assert_eq!(format!("{read:?}"), format!("{meant:?}"), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn the_print_names_origins_and_hides_secrets() {
+    let given = Given {
+        env: vec![("JWT_SECRET", "hunter2hunter2"), ("SHARDWIRE_API_KEY", "hunter3")],
+        flags: vec![("server.shards", "2")],
+        ..toml("\n[server]\nport = 3000")
+    };
+    let loaded = given.load().unwrap();
+    let printed = loaded.to_toml(false);
+    let line = |start: &str| {
+        let line = printed.lines().find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start} in {printed}"))
+    };
+    assert!(line("port = 3000 ").ends_with("  # c.toml:3"));
+    assert!(line("shards = 2 ").ends_with("  # --set"));
+    assert!(line("# secret = (hidden) ").ends_with("  # JWT_SECRET"));
+    assert_eq!(line("drain_ms"), "drain_ms = 10000");
+    assert!(!printed.contains("[tls]") && loaded.to_toml(true).contains("[tls]"));
+    for text in [printed.as_str(), &loaded.to_toml(true), &format!("{loaded:?}")] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}
