@@ -1,5 +1,6 @@
 //! Shardwire: a sharded WebSocket publish/subscribe broker for very many connections.
 
+pub mod auth;
 pub mod close;
 pub mod config;
 pub mod interest;

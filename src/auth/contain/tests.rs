@@ -1,0 +1,175 @@
+//! Containment and overlap against brute force: every pattern of a few segments, every short word.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::auth::template::Template;
+use crate::topic::TopicBounds;
+
+/// The definition of a match, without any cleverness.
+fn matches_by_definition(glob: &[&str], word: &[&str]) -> bool {
+    match (glob, word) {
+        ([], []) => true,
+        ([], _) | (_, []) => false,
+        (["**", rest @ ..], [_, behind @ ..]) => {
+            matches_by_definition(rest, behind) || matches_by_definition(glob, behind)
+        }
+        ([first, rest @ ..], [segment, behind @ ..]) => {
+            let takes = match first.strip_suffix('*') {
+                Some(prefix) => segment.starts_with(prefix),
+                None => first == segment,
+            };
+            takes && matches_by_definition(rest, behind)
+        }
+    }
+}
+
+/// Every sequence of 1 to `longest` members of `alphabet`.
+fn sequences<'a>(alphabet: &[&'a str], longest: usize) -> Vec<Vec<&'a str>> {
+    let mut all: Vec<Vec<&str>> = alphabet.iter().map(|&letter| vec![letter]).collect();
+    let mut shorter = 0;
+    while all[shorter].len() < longest {
+        for &letter in alphabet {
+            let mut longer = all[shorter].clone();
+            longer.push(letter);
+            all.push(longer);
+        }
+        shorter += 1;
+    }
+    all
+}
+
+/// Which of `words` a glob matches, a bit each.
+fn language(glob: &[&str], words: &[Vec<&str>]) -> Vec<u64> {
+    let mut bits = vec![0; words.len().div_ceil(64)];
+    for (at, word) in words.iter().enumerate() {
+        bits[at / 64] |= u64::from(matches_by_definition(glob, word)) << (at % 64);
+    }
+    bits
+}
+
+fn relation_by_force(glob: &[u64], asked: &[u64]) -> Relation {
+    let both = || glob.iter().zip(asked);
+    if both().all(|(glob, asked)| glob & asked == 0) {
+        Relation::Disjoint
+    } else if both().all(|(glob, asked)| asked & !glob == 0) {
+        Relation::Covered
+    } else {
+        Relation::Overlaps
+    }
+}
+
+fn pattern(text: &str) -> Pattern<'_> {
+    Pattern::parse(text, TopicBounds::default()).unwrap()
+}
+
+#[test]
+fn patterns_agree_with_brute_force() {
+    let words = sequences(&["a", "b", "z"], 7);
+    let patterns = sequences(&["a", "b", "*", "**"], 4);
+    let texts: Vec<String> = patterns.iter().map(|segments| segments.join(".")).collect();
+    let languages: Vec<_> = patterns.iter().map(|segments| language(segments, &words)).collect();
+    for (glob_text, glob_language) in texts.iter().zip(&languages) {
+        let glob = Plain::new(glob_text);
+        for (asked_text, asked_language) in texts.iter().zip(&languages) {
+            assert_eq!(
+                relation(&glob, pattern(asked_text)),
+                relation_by_force(glob_language, asked_language),
+                "{asked_text} against {glob_text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn open_segments_agree_with_brute_force() {
+    let words = sequences(&["a", "ab", "b", "z"], 6);
+    let asked: Vec<_> = sequences(&["a", "ab", "*", "**"], 3)
+        .into_iter()
+        .map(|segments| (segments.join("."), language(&segments, &words)))
+        .collect();
+    for segments in sequences(&["ab", "a*", "*", "**"], 3) {
+        let template = Template::parse(&segments.join(".")).unwrap();
+        let glob = template.fill(None).unwrap();
+        let glob_language = language(&segments, &words);
+        for (asked_text, asked_language) in &asked {
+            assert_eq!(
+                relation(&glob, pattern(asked_text)),
+                relation_by_force(&glob_language, asked_language),
+                "{asked_text} against {segments:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_longest_patterns_are_exact_where_they_are_usual() {
+    let deep = ["*"; TOPIC_SEGMENTS_MAX].join(".");
+    let star_tail = ["**"; TOPIC_SEGMENTS_MAX].join(".");
+    assert_eq!(relation(&Plain::new(&deep), pattern(&deep)), Relation::Covered);
+    assert_eq!(relation(&Plain::new("**"), pattern(&star_tail)), Relation::Covered);
+    assert_eq!(relation(&Plain::new(&star_tail), pattern("**")), Relation::Overlaps);
+    assert_eq!(relation(&Plain::new(&deep), pattern("a.b")), Relation::Disjoint);
+}
+
+#[test]
+fn hard_patterns_are_answered() {
+    // How far back each `a` lies is remembered in the states.
+    let memory = format!("**.a{}", ".*".repeat(TOPIC_SEGMENTS_MAX - 2));
+    let asked = ["**", "a"].repeat(TOPIC_SEGMENTS_MAX / 2).join(".");
+    assert_eq!(relation(&Plain::new(&memory), pattern(&asked)), Relation::Overlaps);
+    assert_eq!(relation(&Plain::new(&asked), pattern(&memory)), Relation::Overlaps);
+    // As many smallest sets as the glob has segments.
+    let staircase = format!("{}**", "*.".repeat(TOPIC_SEGMENTS_MAX - 2));
+    let asked = ["**"; TOPIC_SEGMENTS_MAX].join(".");
+    assert_eq!(relation(&Plain::new(&staircase), pattern(&asked)), Relation::Covered);
+}
+
+#[test]
+fn the_frontier_keeps_the_smallest_and_is_bounded() {
+    let mut frontier = Frontier::new();
+    for (states, held) in [(0b0111, 1), (0b1011, 2), (0b0011, 1), (0b0100, 2)] {
+        assert!(keep_smallest(&mut frontier, states));
+        assert_eq!(frontier.len(), held);
+    }
+    frontier.clear();
+    assert!((0..COVER_FRONTIER_MAX).all(|bit| keep_smallest(&mut frontier, 1 << bit)));
+    assert!(!keep_smallest(&mut frontier, 1 << COVER_FRONTIER_MAX));
+}
+
+fn segments(longest: usize) -> impl Strategy<Value = Vec<&'static str>> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 1..=longest)
+}
+
+proptest! {
+    /// Long patterns, where a search may give up: what it grants must still hold for any word.
+    #[test]
+    fn never_wrong_on_the_side_of_yes(
+        glob in segments(TOPIC_SEGMENTS_MAX),
+        asked in segments(TOPIC_SEGMENTS_MAX),
+        fill in prop::collection::vec(prop::sample::select(vec!["a", "b", "z"]), 64),
+        repeat in prop::collection::vec(1..4_usize, TOPIC_SEGMENTS_MAX),
+    ) {
+        // One topic that `asked` matches.
+        let mut letters = fill.iter().cycle();
+        let word: Vec<&str> = asked
+            .iter()
+            .zip(&repeat)
+            .flat_map(|(&segment, &times)| match segment {
+                "*" => letters.by_ref().take(1).copied().collect::<Vec<_>>(),
+                "**" => letters.by_ref().take(times).copied().collect(),
+                text => vec![text],
+            })
+            .collect();
+        let (glob_text, asked_text, word_text) = (glob.join("."), asked.join("."), word.join("."));
+        let plain = Plain::new(&glob_text);
+        let unbounded = TopicBounds { bytes_max: usize::MAX, segments_max: usize::MAX };
+        let topic = Pattern::parse(&word_text, unbounded).unwrap();
+        let matched = relation(&plain, topic) == Relation::Covered;
+        match relation(&plain, pattern(&asked_text)) {
+            Relation::Disjoint => prop_assert!(!matched),
+            Relation::Covered => prop_assert!(matched),
+            Relation::Overlaps => {}
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Who someone is and what they may do: tokens in, verdicts out.
+//!
+//! A token becomes an [`Identity`] (`jwt`, with keys from `keys`), and [`Rules`] judge what an
+//! identity, or the lack of one, may do with a topic or a pattern. Pure computing: no clock, no
+//! socket, no lock, no log; the time comes in as an argument, and a question that a webhook must
+//! answer goes out as [`Verdict::Ask`]. Sessions call it at connect, at `auth` and at each request.
+//! Specification: protocols.md sections 1 and 6, section 11 "Identity" and "Rules".
+
+pub mod contain;
+pub mod identity;
+pub mod jwt;
+pub mod keys;
+pub mod rules;
+mod template;
+
+pub use identity::{Identity, IdentityError, IdentityParts};
+pub use jwt::{TokenError, Verifier};
+pub use keys::{Algorithm, KeyError, TokenSettings};
+pub use rules::{DialectRules, RuleError, Rules, Verdict};
