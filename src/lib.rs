@@ -11,3 +11,4 @@ pub mod message;
 pub mod metrics;
 pub mod time;
 pub mod topic;
+pub mod wire;

@@ -1,0 +1,4 @@
+//! The wire: bytes to commands and messages to bytes, without a socket.
+
+pub mod deflate;
+pub mod frame;
