@@ -9,6 +9,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod metrics;
+pub mod shard;
 pub mod time;
 pub mod topic;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! A shard: for now its topic index.
+
+pub mod topics;
