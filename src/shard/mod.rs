@@ -1,3 +1,327 @@
-//! A shard: for now its topic index.
+//! A shard: connections, topics and the way of a message among them, as a state machine.
+//!
+//! Bytes, mail and the time go in by the verbs of [`Shard`]; bytes to send come out through a
+//! [`Port`] when the turn is flushed, mail through the mailboxes. A shard knows no socket, no
+//! clock, no thread: `node/` drives it with real ones, a simulation with its own.
+//!
+//! A turn is: [`Shard::take_mail`], [`Shard::read`] for each readable connection,
+//! [`Shard::advance`], then [`Shard::flush`] once. Replies and deliveries of one connection go out
+//! in the order they were made.
 
+mod check;
+mod encoder;
+mod fanout;
+pub mod history;
+mod hub;
+mod life;
+pub mod outbox;
+pub mod policy;
+mod receipts;
+mod session;
+mod slot;
+pub mod timers;
 pub mod topics;
+
+use std::sync::Arc;
+
+use crate::close::{Close, Refusal};
+use crate::interest::{Interest, OwnInterest};
+use crate::limits::{INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
+use crate::mail::ConnKey;
+use crate::mailbox::{Mailbox, Post};
+use crate::message::Publication;
+use crate::metrics::ShardMetrics;
+use crate::time::Now;
+use crate::wire::deflate::Inflater;
+use crate::wire::frame::{Decoder, Event, FrameBounds, Violation};
+use crate::wire::json::Scratch;
+
+pub use hub::Arrival;
+use hub::{Hub, LANES};
+pub use outbox::{Port, Sent};
+pub use policy::{Endpoint, Policy, RateLimit};
+use receipts::Receipts;
+pub use receipts::Settled;
+use slot::{Phase, Slots};
+use timers::{Tick, Wheel};
+
+/// What a shard is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its number.
+    pub id: u8,
+    /// The mailboxes of all shards, its own included.
+    pub mailboxes: Arc<[Arc<Mailbox>]>,
+    /// The table of all shards.
+    pub interest: Arc<Interest>,
+    /// The settings.
+    pub policy: Arc<Policy>,
+    /// Its counters.
+    pub metrics: Arc<ShardMetrics>,
+    /// Makes what need not be secret differ between runs: epochs, the spread of a drain.
+    pub seed: u64,
+}
+
+/// The reading side: what decoding needs and keeps between messages.
+struct Intake {
+    scratch: Scratch,
+    inflater: Option<Inflater>,
+    inflated: Vec<u8>,
+}
+
+/// One shard.
+pub struct Shard {
+    intake: Intake,
+    mailbox: Arc<Mailbox>,
+    hub: Hub,
+}
+
+impl Shard {
+    /// A shard without connections.
+    pub fn new(parts: Parts, now: Now) -> Self {
+        let Parts { id, mailboxes, interest, policy, metrics, seed } = parts;
+        let hub = Hub {
+            id,
+            shards: mailboxes.len() as u8,
+            slots: Slots::default(),
+            topics: topics::Topics::default(),
+            interest: OwnInterest::new(interest, id),
+            outbox: outbox::Outbox::new(LANES),
+            encoder: encoder::Encoder::new(Arc::clone(&metrics)),
+            wheel: Wheel::new(Tick::at_ms(now.mono_ms)),
+            history: history::History::new(Arc::clone(&metrics), seed),
+            post: Post::new(Arc::clone(&mailboxes)),
+            ending: Vec::new(),
+            receipts: Receipts::default(),
+            stamp: 0,
+            gone_by: None,
+            random: seed,
+            cork: Vec::new(),
+            fired: Vec::new(),
+            policy,
+            metrics,
+        };
+        let intake = Intake { scratch: Scratch::default(), inflater: None, inflated: Vec::new() };
+        Self { intake, mailbox: Arc::clone(&mailboxes[usize::from(id)]), hub }
+    }
+
+    /// Takes in a connection whose handshake is done.
+    pub fn open(&mut self, now: Now, arrival: Arrival) -> ConnKey {
+        self.hub.open(now, arrival)
+    }
+
+    /// Takes bytes that came from a connection; they are decoded in place. A turn that holds as
+    /// much as it may is flushed in between. Says how many bytes were taken: where they cause much
+    /// work, the rest is to be given again next turn, before any further bytes.
+    #[must_use]
+    pub fn read(
+        &mut self,
+        now: Now,
+        key: ConnKey,
+        bytes: &mut [u8],
+        port: &mut impl Port,
+    ) -> usize {
+        let Self { intake, hub, .. } = self;
+        let (conn, all) = (key.index, bytes.len());
+        let steps_max = hub.steps().saturating_add(hub.policy.read_steps_max);
+        let Some(slot) = hub.slots.get(key) else { return all };
+        if matches!(slot.phase, Phase::Failing | Phase::Finishing) {
+            return all;
+        }
+        slot.heard = Tick::at_ms(now.mono_ms);
+        let bounds = FrameBounds {
+            message_bytes_max: hub.policy.message_bytes_max,
+            compression: slot.compression,
+        };
+        let mut partial = slot.partial.take();
+        if std::mem::take(&mut slot.ping_sent) {
+            // The wheel stands at the time limit of that ping; the next ping may be due before.
+            hub.rearm(now, conn);
+        }
+        let mut decoder = Decoder::new(&mut partial, bytes, &bounds);
+        loop {
+            match decoder.next_event() {
+                Ok(None) => break,
+                Ok(Some(event)) => intake.take(hub, now, conn, event),
+                Err(violation) => {
+                    hub.begin_close(now, conn, violation.into());
+                    return all;
+                }
+            }
+            if hub.outbox.is_full() {
+                hub.flush(now, port);
+            }
+            match hub.slots.get(key).map(|slot| slot.phase) {
+                None | Some(Phase::Failing | Phase::Finishing) => return all,
+                Some(_) if hub.steps() > steps_max => break,
+                Some(_) => {}
+            }
+        }
+        let taken = decoder.consumed();
+        hub.slots[conn].partial = partial;
+        hub.metrics.bytes_received_total.add(taken as u64);
+        taken
+    }
+
+    /// The other side left or the socket failed: what is queued is still tried at the next flush,
+    /// then the connection is closed.
+    pub fn gone(&mut self, key: ConnKey) {
+        if self.hub.slots.get(key).is_some() {
+            self.hub.withdraw(key.index);
+            self.hub.ending.push(key);
+        }
+    }
+
+    /// Publishes for the server side. The number of deliveries comes with [`Shard::settled`],
+    /// under the ticket given back.
+    ///
+    /// # Errors
+    /// [`Refusal::ShuttingDown`] while draining, [`Refusal::Overloaded`] when too much mail waits
+    /// for other shards; nothing was published.
+    pub fn publish(&mut self, now: Now, publication: &Publication<'_>) -> Result<u64, Refusal> {
+        self.hub.publish(now, publication)
+    }
+
+    /// A publish of the server side whose deliveries are counted by now.
+    pub fn settled(&mut self) -> Option<Settled> {
+        self.hub.receipts.settled()
+    }
+
+    /// Takes mail, so many at most; whether more may be waiting.
+    pub fn take_mail(&mut self, now: Now, port: &mut impl Port) -> bool {
+        let hub = &mut self.hub;
+        let steps_max = hub.steps().saturating_add(READ_STEPS_MAX);
+        for _ in 0..MAILS_PER_TURN_MAX {
+            if hub.steps() > steps_max {
+                break;
+            }
+            if let Some(delivery) = self.mailbox.delivery() {
+                hub.on_delivery(now, delivery);
+            } else if hub.post.takes_requests()
+                && let Some(request) = self.mailbox.request()
+            {
+                hub.on_request(now, request);
+            } else {
+                return false;
+            }
+            if hub.outbox.is_full() {
+                hub.flush(now, port);
+            }
+        }
+        true
+    }
+
+    /// Acts on deadlines that have come.
+    pub fn advance(&mut self, now: Now, port: &mut impl Port) {
+        self.hub.advance(now, port);
+    }
+
+    /// When [`Shard::advance`] must be called next, in monotonic milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        let timers = self.hub.wheel.next().map(Tick::ms);
+        let history = self.hub.history.sweep_due_ms();
+        [timers, history].into_iter().flatten().min()
+    }
+
+    /// The kernel has room again for a connection.
+    pub fn writable(&mut self, key: ConnKey, port: &mut impl Port) {
+        if self.hub.slots.get(key).is_some() {
+            self.hub.writable(key.index, port);
+        }
+    }
+
+    /// Ends a turn: each connection with something queued gets it, in one send; mail goes out.
+    pub fn flush(&mut self, now: Now, port: &mut impl Port) {
+        let hub = &mut self.hub;
+        hub.flush(now, port);
+        hub.metrics.turns_total.add(1);
+        self.send_mail();
+    }
+
+    /// Sends the turn's mail without flushing connections, where their output is to gather.
+    pub fn send_mail(&mut self) {
+        let hub = &mut self.hub;
+        hub.post.flush();
+        hub.metrics.mails_spilled.set(hub.post.spilled() as u64);
+    }
+
+    /// Whether the turn holds as much as it may and is to be flushed before more is published.
+    pub fn is_full(&self) -> bool {
+        self.hub.outbox.is_full()
+    }
+
+    /// Whether a turn has anything to flush to connections.
+    pub fn is_dirty(&self) -> bool {
+        self.hub.outbox.is_dirty() || !self.hub.ending.is_empty()
+    }
+
+    /// Whether no client may be read now, because mail cannot be sent on.
+    pub fn is_congested(&self) -> bool {
+        self.hub.post.congested()
+    }
+
+    /// Whether requests would be taken now: not while too many deliveries are kept back.
+    pub fn takes_requests(&self) -> bool {
+        self.hub.post.takes_requests()
+    }
+
+    /// Whether mail waits for mailboxes that were full; to be tried again soon.
+    pub fn has_unsent_mail(&self) -> bool {
+        self.hub.post.spilled() > 0
+    }
+
+    /// Whether this connection may be read now: not while replies fill half its outbox, so that who
+    /// asks and never reads is not read either. Messages do not count: a slow consumer is heard.
+    pub fn reads(&mut self, key: ConnKey) -> bool {
+        let backlog = self.hub.slots.get(key).and_then(|slot| slot.backlog.as_deref());
+        backlog.is_none_or(|backlog| backlog.reply_bytes() <= self.hub.policy.outbox.bytes_max / 2)
+    }
+
+    /// Connections.
+    pub fn connections(&self) -> usize {
+        self.hub.slots.len()
+    }
+
+    /// Whether the shard drains.
+    pub fn is_draining(&self) -> bool {
+        self.hub.gone_by.is_some()
+    }
+}
+
+impl Intake {
+    /// Takes one event of a connection's stream.
+    fn take(&mut self, hub: &mut Hub, now: Now, conn: u32, event: Event<'_>) {
+        match event {
+            // Not worth inflating: nobody listens any more.
+            Event::Message { .. } if hub.slots[conn].phase != Phase::Open => {}
+            Event::Message { text, compressed: false, payload } => {
+                hub.on_message(now, conn, text, payload, &mut self.scratch);
+            }
+            Event::Message { text, compressed: true, payload } => {
+                match self.inflate(hub, text, payload) {
+                    Ok(()) => {
+                        hub.on_message(now, conn, text, &self.inflated, &mut self.scratch);
+                    }
+                    Err(close) => hub.begin_close(now, conn, close),
+                }
+                self.inflated.clear();
+                self.inflated.shrink_to(INFLATED_BYTES_KEPT);
+            }
+            Event::Ping(payload) => hub.on_ping(now, conn, payload),
+            Event::Pong(_) => {}
+            Event::Close { code, .. } => hub.on_close(now, conn, code),
+        }
+    }
+
+    fn inflate(&mut self, hub: &Hub, text: bool, payload: &[u8]) -> Result<(), Close> {
+        hub.metrics.decompressions_total.add(1);
+        let inflater = self.inflater.get_or_insert_with(Inflater::new);
+        let max = hub.policy.message_bytes_max;
+        self.inflated.clear();
+        inflater.inflate(payload, max, &mut self.inflated).map_err(Violation::from)?;
+        if text && simdutf8::basic::from_utf8(&self.inflated).is_err() {
+            return Err(Close::BadUtf8);
+        }
+        Ok(())
+    }
+}

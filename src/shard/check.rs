@@ -1,0 +1,121 @@
+//! What must hold of a shard between two of its verbs, as assertions. For tests: O(everything).
+//!
+//! Each part asserts its own story; here the parts are laid side by side: slots and topic index,
+//! gauges and what they count, deadlines and the wheel, subscriptions and the interest table.
+
+use super::Shard;
+use super::hub::Hub;
+use super::slot::Phase;
+
+use crate::time::Now;
+use crate::topic::Pattern;
+
+impl Shard {
+    /// Asserts every invariant of the shard; `now` is the time of the last verb.
+    ///
+    /// # Panics
+    /// When one does not hold: a bug of this crate.
+    #[doc(hidden)]
+    pub fn check(&self, now: Now) {
+        let hub = &self.hub;
+        hub.slots.check();
+        hub.topics.check();
+        hub.wheel.check();
+        hub.post.check();
+        hub.history.check();
+        hub.check_connections(now);
+        hub.check_gauges();
+        let names = hub.topics.topics().map(|(name, _)| name).chain(hub.topics.patterns());
+        hub.interest.check(names.map(Pattern::checked));
+        hub.receipts.check();
+    }
+
+    /// Asserts that nothing is left of what came in: no connection, no mail kept back, nobody's
+    /// answer awaited.
+    ///
+    /// # Panics
+    /// When something is.
+    #[doc(hidden)]
+    pub fn check_empty(&self, now: Now) {
+        self.check(now);
+        let hub = &self.hub;
+        assert_eq!((hub.slots.len(), hub.post.spilled(), hub.receipts.open()), (0, 0, 0));
+        assert_eq!((hub.topics.topic_count(), hub.topics.pattern_count()), (0, 0));
+        assert_eq!(hub.wheel.next(), None);
+        assert!(!self.is_dirty());
+        for gauge in [
+            &hub.metrics.connections,
+            &hub.metrics.connections_authenticated,
+            &hub.metrics.subscriptions,
+            &hub.metrics.outbox_bytes,
+            &hub.metrics.outbox_connections,
+            &hub.metrics.mails_spilled,
+        ] {
+            assert_eq!(gauge.get(), 0);
+        }
+    }
+}
+
+impl Shard {
+    /// Bytes of heap by part, where a part can tell; idle connections have no others but the text
+    /// of their identities.
+    #[doc(hidden)]
+    pub fn heap_bytes(&self) -> [(&'static str, usize); 5] {
+        let hub = &self.hub;
+        let slots = hub.slots.indices();
+        let identities = slots.iter().filter_map(|conn| hub.slots[*conn].identity.as_ref());
+        let identities = identities.map(|it| size_of_val(&**it) + it.heap_bytes()).sum();
+        [
+            ("slots", hub.slots.heap_bytes()),
+            ("topic index", hub.topics.heap_bytes()),
+            ("timer wheel", hub.wheel.heap_bytes()),
+            ("identities", identities),
+            ("outbox", hub.outbox.heap_bytes()),
+        ]
+    }
+}
+
+impl Hub {
+    fn check_connections(&self, now: Now) {
+        let dirty = self.outbox.check();
+        for conn in self.slots.indices() {
+            let slot = &self.slots[conn];
+            let subscriptions = self.topics.subscription_count(conn);
+            assert!(slot.phase == Phase::Open || subscriptions == 0, "{conn} is closing");
+            assert!(subscriptions <= self.policy.subscriptions_max);
+            assert!(slot.pending.is_empty() || dirty.contains(&conn), "{conn} is not dirty");
+            let ends = self.ending.iter().any(|key| key.index == conn);
+            match self.wheel.due(conn) {
+                Some(due) => assert!(due <= self.latest_wake(now, conn), "{conn} sleeps too long"),
+                None => assert!(ends, "{conn} has no deadline"),
+            }
+            if let Some(backlog) = &slot.backlog {
+                backlog.check(self.policy.outbox, slot.phase != Phase::Open);
+            }
+        }
+        let known = self.topics.connections();
+        assert!(known.into_iter().all(|conn| self.slots[conn].phase == Phase::Open));
+    }
+
+    fn check_gauges(&self) {
+        let (mut authenticated, mut subscriptions, mut bytes, mut backlogs) = (0, 0, 0, 0);
+        for conn in self.slots.indices() {
+            let slot = &self.slots[conn];
+            authenticated += u64::from(slot.identity.is_some());
+            subscriptions += self.topics.subscription_count(conn);
+            bytes += slot.backlog.as_ref().map_or(0, |backlog| backlog.bytes());
+            backlogs += u64::from(slot.backlog.is_some());
+        }
+        let metrics = &self.metrics;
+        let connections = self.slots.len() as u64;
+        assert_eq!(metrics.connections.get(), connections);
+        let ended = metrics.connections_ended_total.get();
+        assert_eq!(metrics.connections_opened_total.get() - ended, connections);
+        assert_eq!(metrics.connections_authenticated.get(), authenticated);
+        assert_eq!(metrics.subscriptions.get(), subscriptions as u64);
+        assert_eq!(metrics.topics.get(), self.topics.topic_count() as u64);
+        assert_eq!(metrics.patterns.get(), self.topics.pattern_count() as u64);
+        assert_eq!(metrics.outbox_bytes.get(), bytes as u64);
+        assert_eq!(metrics.outbox_connections.get(), backlogs);
+    }
+}

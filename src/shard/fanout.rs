@@ -1,0 +1,232 @@
+//! Fan-out: one publish, every subscriber once.
+//!
+//! Here: the message is encoded once for each lane that has a subscriber and its range queued for
+//! each; compression too is once a message. There: one mail to each shard that may have a
+//! subscriber. A topic with a history goes through its home shard first.
+
+use std::sync::Arc;
+
+use crate::close::Refusal;
+use crate::mail::{Address, ConnKey, Delivery, Mail, Receipt, Request};
+use crate::message::{Message, Publication};
+use crate::shard::history::{home_of, setting_for};
+use crate::shard::hub::{Hub, LANES};
+use crate::shard::outbox::Range;
+use crate::shard::receipts::Part;
+use crate::time::Now;
+use crate::topic::Topic;
+use crate::wire::topics as dialect;
+
+impl Hub {
+    /// Queues a message for every subscriber on this shard; says for how many.
+    pub(super) fn fan_out(&mut self, publication: &Publication<'_>, skip: Option<ConnKey>) -> u64 {
+        self.stamp = self.stamp.wrapping_add(1);
+        if self.stamp == 0 {
+            // Once in four billion messages: stamps of the last round must not look new.
+            for conn in self.slots.indices() {
+                self.slots[conn].stamp = 0;
+            }
+            self.stamp = 1;
+        }
+        let Self { topics, slots, outbox, encoder, policy, stamp, .. } = self;
+        let mut encoded: [Option<Range>; LANES] = [None; LANES];
+        let mut delivered = 0;
+        let topic = Topic::checked(publication.topic);
+        for subscribers in topics.matching(topic, publication.topic_hash) {
+            for subscriber in subscribers {
+                let slot = &mut slots[subscriber.conn];
+                if slot.stamp == *stamp {
+                    continue;
+                }
+                slot.stamp = *stamp;
+                if let Some(key) = skip
+                    && key.index == subscriber.conn
+                    && key.generation == slot.generation
+                {
+                    continue;
+                }
+                let range = match encoded[usize::from(slot.lane)] {
+                    Some(range) => range,
+                    None => *encoded[usize::from(slot.lane)].insert(encoder.encode(
+                        outbox,
+                        slot.lane,
+                        publication,
+                        policy.compression_min_bytes,
+                    )),
+                };
+                outbox.queue(subscriber.conn, &mut slot.pending, range);
+                delivered += 1;
+            }
+        }
+        self.metrics.deliveries_total.add(delivered);
+        delivered
+    }
+
+    /// Brings a message to every subscriber of the process; says to how many here, and how many
+    /// other shards got mail.
+    fn distribute(
+        &mut self,
+        publication: &Publication<'_>,
+        shared: Option<Arc<Message>>,
+        skip: Option<Address>,
+        receipt: Option<Receipt>,
+    ) -> (u64, u32) {
+        let wanted = self.interest.table().shards(publication.topic, publication.topic_hash);
+        let others = wanted.without(self.id);
+        let mut mails = 0;
+        if !others.is_empty() {
+            let message = shared.unwrap_or_else(|| Arc::new(Message::new(publication)));
+            for shard in others.iter() {
+                let message = Arc::clone(&message);
+                self.send(shard, Delivery::FanOut { message, skip, receipt });
+                mails += 1;
+            }
+        }
+        let skip = skip.filter(|address| address.shard == self.id).map(|address| address.conn);
+        let here = if wanted.contains(self.id) { self.fan_out(publication, skip) } else { 0 };
+        (here, mails)
+    }
+
+    /// Publishes for a connection of this shard.
+    pub(super) fn publish_from(
+        &mut self,
+        now: Now,
+        conn: ConnKey,
+        id: Option<&str>,
+        echo: bool,
+        publication: &Publication<'_>,
+    ) {
+        self.metrics.messages_published_total.add(1);
+        let address = Address { shard: self.id, conn };
+        let skip = (!echo).then_some(address);
+        if setting_for(&self.policy.history, publication.topic).is_none() {
+            self.distribute(publication, None, skip, None);
+            if let Some(id) = id {
+                let (topic, at) = (publication.topic, publication.at);
+                self.reply(conn.index, |out| dialect::published(out, Some(id), topic, None, at));
+            }
+            return;
+        }
+        let request = Request::Sequence {
+            message: Box::new(Message::new(publication)),
+            skip,
+            answer: id.map(|id| (address, id.into())),
+            receipt: None,
+        };
+        self.send_home(now, publication.topic_hash, request);
+    }
+
+    /// Publishes for the server side; the deliveries are counted under the ticket given back.
+    pub(super) fn publish(
+        &mut self,
+        now: Now,
+        publication: &Publication<'_>,
+    ) -> Result<u64, Refusal> {
+        if self.gone_by.is_some() {
+            return Err(Refusal::ShuttingDown);
+        }
+        if self.post.congested() || self.receipts.is_full() {
+            return Err(Refusal::Overloaded);
+        }
+        self.metrics.messages_published_total.add(1);
+        let ticket = self.receipts.begin();
+        let receipt = Some(Receipt { shard: self.id, ticket });
+        if setting_for(&self.policy.history, publication.topic).is_some() {
+            let message = Box::new(Message::new(publication));
+            let request = Request::Sequence { message, skip: None, answer: None, receipt };
+            self.send_home(now, publication.topic_hash, request);
+            return Ok(ticket);
+        }
+        let (here, mails) = self.distribute(publication, None, None, receipt);
+        let part = Part { delivered: here, more: Some(mails), position: None };
+        self.receipts.add(ticket, part);
+        Ok(ticket)
+    }
+
+    /// Takes a delivery.
+    pub(super) fn on_delivery(&mut self, now: Now, delivery: Delivery) {
+        self.metrics.mails_taken_total.add(1);
+        match delivery {
+            Delivery::FanOut { message, skip, receipt } => {
+                let skip = skip.filter(|at| at.shard == self.id).map(|address| address.conn);
+                let count = self.fan_out(&message.publication(), skip);
+                if let Some(Receipt { shard, ticket }) = receipt {
+                    self.send(
+                        shard,
+                        Delivery::Delivered { ticket, count, more: None, position: None },
+                    );
+                }
+            }
+            Delivery::Published { conn, id, message } => self.on_published(conn, &id, &message),
+            Delivery::Delivered { ticket, count, more, position } => {
+                self.receipts.add(ticket, Part { delivered: count, more, position });
+            }
+            Delivery::Drain { told_by_ms, gone_by_ms } => self.drain(now, told_by_ms, gone_by_ms),
+        }
+    }
+
+    /// Takes a request.
+    pub(super) fn on_request(&mut self, now: Now, request: Request) {
+        self.metrics.mails_taken_total.add(1);
+        self.sequence(now, request);
+    }
+
+    /// The home shard's part: place, keep, fan out, answer.
+    fn sequence(&mut self, now: Now, request: Request) {
+        let Request::Sequence { message, skip, answer, receipt } = request;
+        let policy = Arc::clone(&self.policy);
+        let message = match setting_for(&policy.history, message.publication().topic) {
+            Some(number) => self.history.append(*message, number, &policy.history[number], now),
+            None => Arc::from(message),
+        };
+        let publication = message.publication();
+        let shared = Some(Arc::clone(&message));
+        let (count, more) = self.distribute(&publication, shared, skip, receipt);
+        if let Some((Address { shard, conn }, id)) = answer {
+            let message = Arc::clone(&message);
+            self.send(shard, Delivery::Published { conn, id, message });
+        }
+        if let Some(Receipt { shard, ticket }) = receipt {
+            let position = publication.position;
+            let more = Some(more);
+            self.send(shard, Delivery::Delivered { ticket, count, more, position });
+        }
+    }
+
+    fn on_published(&mut self, conn: ConnKey, id: &str, message: &Message) {
+        use crate::shard::slot::Phase;
+        if self.slots.get(conn).is_none_or(|slot| slot.phase != Phase::Open) {
+            return;
+        }
+        let Publication { topic, position, at, .. } = message.publication();
+        self.reply(conn.index, |out| dialect::published(out, Some(id), topic, position, at));
+    }
+
+    fn send_home(&mut self, now: Now, topic_hash: u64, request: Request) {
+        let home = home_of(topic_hash, self.shards);
+        if home == self.id {
+            self.sequence(now, request);
+        } else {
+            self.metrics.mails_sent_total.add(1);
+            self.post.send(home, Mail::Request(request));
+        }
+    }
+
+    fn send(&mut self, shard: u8, delivery: Delivery) {
+        if shard == self.id {
+            // Mail to oneself is carried out at once; it never makes more of its kind.
+            match delivery {
+                Delivery::Published { conn, id, message } => self.on_published(conn, &id, &message),
+                Delivery::Delivered { ticket, count, more, position } => {
+                    self.receipts.add(ticket, Part { delivered: count, more, position });
+                }
+                Delivery::FanOut { .. } | Delivery::Drain { .. } => {
+                    unreachable!("a shard fans out to itself by a call")
+                }
+            }
+            return;
+        }
+        self.metrics.mails_sent_total.add(1);
+        self.post.send(shard, Mail::Delivery(delivery));
+    }
+}

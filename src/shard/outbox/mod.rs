@@ -1,0 +1,364 @@
+//! What goes out: each frame encoded once, each dirty connection sent to once a turn.
+//!
+//! A turn's frames stand one behind the other in a `Lane`, one lane per encoding (dialect and
+//! compression). What a connection is to get is a chain of byte ranges of its lane; a range that
+//! continues the last one only makes that longer, so a subscriber of one busy topic has one range,
+//! sent as it stands, and nothing is copied for it. Several ranges are copied together ("corked")
+//! into one send. What the kernel refuses is kept by `backlog.rs`, frame by frame.
+//!
+//! Owns: the lanes, the chains, the dirty list. Never: a socket ([`Port`] is the owner's), the
+//! decision what to send, or a connection's life.
+
+mod backlog;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ahash::AHashMap;
+
+use crate::limits::{
+    CORK_BYTES_MAX, TURN_BYTES_MAX, TURN_FRAMES_KEPT, TURN_RANGES_KEPT, TURN_RANGES_MAX,
+};
+pub use backlog::{Backlog, OutboxBound, Overflow};
+
+const NONE: u32 = u32::MAX;
+
+/// The owner of the sockets, as a shard sees it.
+pub trait Port {
+    /// Hands bytes for a connection to the kernel.
+    fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent;
+    /// Ends the sending side of a connection; what it still sends is read and dropped.
+    fn shut(&mut self, conn: u32);
+    /// Closes the socket of a connection that the shard has forgotten, and counts out its address.
+    fn close(&mut self, conn: u32, address: IpAddr);
+}
+
+/// What became of bytes handed to a [`Port`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel took so many; fewer than given means that its buffer is full, and the port will
+    /// say when there is room.
+    Bytes(usize),
+    /// The connection is dead; the port will say so too.
+    Gone,
+}
+
+/// A range of a lane's bytes: one or more whole frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    start: u32,
+    end: u32,
+}
+
+/// What is queued for one connection in this turn: a chain in [`Outbox`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    head: u32,
+    tail: u32,
+}
+
+impl Pending {
+    /// An empty chain.
+    pub const NOTHING: Self = Self { head: NONE, tail: NONE };
+
+    /// Whether nothing is queued.
+    pub fn is_empty(self) -> bool {
+        self.head == NONE
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    range: Range,
+    next: u32,
+}
+
+/// Which messages a frame may be dropped for: none, or those of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Droppable(Option<u64>);
+
+impl Droppable {
+    /// A reply, a control frame: never dropped.
+    pub const NEVER: Self = Self(None);
+
+    /// A message of the topic with this hash.
+    pub fn message(topic_hash: u64) -> Self {
+        Self(Some(topic_hash))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    start: u32,
+    droppable: Droppable,
+}
+
+/// The frames of one encoding, in this turn.
+#[derive(Debug, Default)]
+struct Lane {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+/// The outgoing side of a shard.
+#[derive(Debug)]
+pub struct Outbox {
+    lanes: Vec<Lane>,
+    nodes: Vec<Node>,
+    dirty: Vec<u32>,
+    cork: Vec<u8>,
+    /// Frames of this turn that a backlog keeps, so that a thousand slow connections share one.
+    kept: AHashMap<(u8, u32), Rc<[u8]>>,
+}
+
+/// What a flush of one connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// All is with the kernel.
+    All,
+    /// Some is kept until the port has room.
+    Kept,
+    /// The connection is dead.
+    Gone,
+}
+
+impl Outbox {
+    /// Empty, with so many lanes.
+    pub fn new(lanes: usize) -> Self {
+        Self {
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            nodes: Vec::new(),
+            dirty: Vec::new(),
+            cork: Vec::new(),
+            kept: AHashMap::new(),
+        }
+    }
+
+    /// Appends one frame to a lane; `write` appends exactly the frame's bytes.
+    pub fn write(
+        &mut self,
+        lane: u8,
+        droppable: Droppable,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Range {
+        let lane = &mut self.lanes[usize::from(lane)];
+        let start = lane.bytes.len() as u32;
+        lane.marks.push(Mark { start, droppable });
+        write(&mut lane.bytes);
+        Range { start, end: lane.bytes.len() as u32 }
+    }
+
+    /// Queues a range of a connection's own lane behind what it has.
+    #[inline]
+    pub fn queue(&mut self, conn: u32, pending: &mut Pending, range: Range) {
+        let new = self.nodes.len() as u32;
+        if pending.tail == NONE {
+            self.dirty.push(conn);
+            pending.head = new;
+        } else {
+            let tail = &mut self.nodes[pending.tail as usize];
+            if tail.range.end == range.start {
+                tail.range.end = range.end;
+                return;
+            }
+            tail.next = new;
+        }
+        pending.tail = new;
+        self.nodes.push(Node { range, next: NONE });
+    }
+
+    /// Whether the turn holds as much as it may and must be flushed before more is queued.
+    pub fn is_full(&self) -> bool {
+        let bytes: usize = self.lanes.iter().map(|lane| lane.bytes.len()).sum();
+        bytes >= TURN_BYTES_MAX || self.nodes.len() >= TURN_RANGES_MAX
+    }
+
+    /// Whether any connection has something queued.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The connections with something queued; to be given back empty by [`Outbox::end_turn`].
+    pub fn take_dirty(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Forgets the turn's frames: every chain has been flushed or dropped.
+    pub fn end_turn(&mut self, mut dirty: Vec<u32>) {
+        dirty.clear();
+        self.dirty = dirty;
+        self.nodes.clear();
+        self.nodes.shrink_to(TURN_RANGES_KEPT);
+        self.kept.clear();
+        // A turn with a flood or a huge message must not be paid for ever after.
+        self.kept.shrink_to(TURN_FRAMES_KEPT);
+        for lane in &mut self.lanes {
+            // One like the last must not be paid for each time; a flood not for ever after.
+            let usual = (2 * lane.bytes.len()).max(CORK_BYTES_MAX);
+            lane.bytes.clear();
+            lane.marks.clear();
+            lane.bytes.shrink_to(usual);
+            lane.marks.shrink_to(TURN_FRAMES_KEPT);
+        }
+        self.cork.shrink_to(CORK_BYTES_MAX);
+    }
+
+    /// Sends one connection's chain, which is taken. A connection with a backlog sends nothing
+    /// now: its chain goes behind the backlog (see [`Outbox::keep`]).
+    pub fn flush(&mut self, conn: u32, lane: u8, chain: Pending, port: &mut impl Port) -> Unsent {
+        let lane_bytes = &self.lanes[usize::from(lane)].bytes;
+        let first = self.nodes[chain.head as usize];
+        let mut unsent = Unsent::whole(chain);
+        if first.next == NONE {
+            let bytes = first.range.of(lane_bytes);
+            unsent.send(conn, bytes, port);
+            return unsent;
+        }
+        let mut at = chain.head;
+        while at != NONE {
+            self.cork.clear();
+            let Node { range, next } = self.nodes[at as usize];
+            let mut piece = range.of(lane_bytes);
+            at = next;
+            if piece.len() < CORK_BYTES_MAX {
+                self.cork.extend_from_slice(piece);
+                while at != NONE {
+                    let Node { range, next } = self.nodes[at as usize];
+                    if self.cork.len() + range.of(lane_bytes).len() > CORK_BYTES_MAX {
+                        break;
+                    }
+                    self.cork.extend_from_slice(range.of(lane_bytes));
+                    at = next;
+                }
+                piece = &self.cork;
+            }
+            if !unsent.send(conn, piece, port) {
+                break;
+            }
+        }
+        unsent
+    }
+
+    /// Moves what a flush left, or a whole chain, into the connection's backlog, frame by frame.
+    ///
+    /// Says how many messages were dropped or lost.
+    pub fn keep(
+        &mut self,
+        lane: u8,
+        unsent: &Unsent,
+        backlog: &mut Backlog,
+        bound: OutboxBound,
+    ) -> Kept {
+        let mut kept = Kept::default();
+        let marks = &self.lanes[usize::from(lane)].marks;
+        let bytes = &self.lanes[usize::from(lane)].bytes;
+        let (mut at, mut skip) = (unsent.chain.head, unsent.skip);
+        while at != NONE {
+            let Node { range, next } = self.nodes[at as usize];
+            let first = marks.partition_point(|mark| mark.start < range.start);
+            for (row, mark) in marks.iter().enumerate().skip(first) {
+                if mark.start >= range.end {
+                    break;
+                }
+                let end = marks.get(row + 1).map_or(bytes.len(), |next| next.start as usize);
+                let frame = &bytes[mark.start as usize..end];
+                if skip >= frame.len() {
+                    skip -= frame.len();
+                    continue;
+                }
+                if kept.overflow {
+                    kept.lost += u64::from(mark.droppable != Droppable::NEVER);
+                    continue;
+                }
+                let frame = self.kept.entry((lane, mark.start)).or_insert_with(|| Rc::from(frame));
+                match backlog.push(Rc::clone(frame), skip, mark.droppable, bound) {
+                    Ok(dropped) => kept.dropped += dropped,
+                    Err(Overflow { dropped }) => {
+                        kept.overflow = true;
+                        kept.dropped += dropped;
+                        kept.lost += u64::from(mark.droppable != Droppable::NEVER);
+                    }
+                }
+                skip = 0;
+            }
+            at = next;
+        }
+        kept
+    }
+
+    /// Asserts that marks and bytes agree; gives the connections on the dirty list.
+    pub(super) fn check(&self) -> &[u32] {
+        for lane in &self.lanes {
+            assert!(lane.marks.is_sorted_by_key(|mark| mark.start));
+            assert!(lane.marks.last().is_none_or(|mark| (mark.start as usize) < lane.bytes.len()));
+            assert_eq!(lane.bytes.is_empty(), lane.marks.is_empty());
+        }
+        &self.dirty
+    }
+
+    /// Bytes on the heap that outlast a turn.
+    pub fn heap_bytes(&self) -> usize {
+        let lanes: usize = self
+            .lanes
+            .iter()
+            .map(|lane| lane.bytes.capacity() + lane.marks.capacity() * size_of::<Mark>())
+            .sum();
+        let kept = self.kept.capacity() * size_of::<((u8, u32), Rc<[u8]>)>();
+        let lists = self.nodes.capacity() * size_of::<Node>() + self.dirty.capacity() * 4;
+        lanes + lists + kept + self.cork.capacity()
+    }
+}
+
+impl Range {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+}
+
+/// What became of frames that were to go into a backlog.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept {
+    /// Messages that the policy dropped to keep the bound.
+    pub dropped: u64,
+    /// The bound is passed and nothing more may be dropped: the connection must go.
+    pub overflow: bool,
+    /// Messages from the one that did not fit on.
+    pub lost: u64,
+}
+
+/// What a flush did, and what it left.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsent {
+    chain: Pending,
+    /// Bytes of the chain that the kernel took.
+    skip: usize,
+    /// Sends made.
+    pub sends: u64,
+    /// What it came to.
+    pub outcome: Flushed,
+}
+
+impl Unsent {
+    /// A chain of which nothing was tried.
+    pub fn whole(chain: Pending) -> Self {
+        Self { chain, skip: 0, sends: 0, outcome: Flushed::Kept }
+    }
+
+    /// Bytes that the kernel took.
+    pub fn sent_bytes(&self) -> usize {
+        self.skip
+    }
+
+    /// Sends a piece; whether to go on.
+    fn send(&mut self, conn: u32, bytes: &[u8], port: &mut impl Port) -> bool {
+        self.sends += 1;
+        match port.send(conn, bytes) {
+            Sent::Bytes(taken) => {
+                self.skip += taken;
+                self.outcome = if taken == bytes.len() { Flushed::All } else { Flushed::Kept };
+            }
+            Sent::Gone => self.outcome = Flushed::Gone,
+        }
+        self.outcome == Flushed::All
+    }
+}

@@ -1,0 +1,85 @@
+//! What a shard must know of the configuration: read only, the same for all shards.
+//! Made by `config` or by a test, never changed while the shards run.
+
+use crate::auth::{Rules, Verifier};
+use crate::config::{Dialect, HistorySetting, SlowConsumerPolicy};
+use crate::limits;
+use crate::shard::outbox::OutboxBound;
+use crate::topic::TopicBounds;
+
+/// A path that clients connect to.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The path, beginning with `/`.
+    pub path: String,
+    /// What is spoken there.
+    pub dialect: Dialect,
+    /// Whether a client without a token may do nothing but authenticate.
+    pub require_authentication: bool,
+    /// Who may do what.
+    pub rules: Rules,
+}
+
+/// A limit on how much one connection sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Data frames in a window.
+    pub frames: u32,
+    /// Milliseconds of a window.
+    pub window_ms: u64,
+}
+
+/// The settings of a shard.
+#[derive(Debug)]
+pub struct Policy {
+    /// The endpoints; a connection names its own by index.
+    pub endpoints: Vec<Endpoint>,
+    /// Checks tokens; without one nobody can authenticate.
+    pub verifier: Option<Verifier>,
+    /// Topics and patterns.
+    pub topic_bounds: TopicBounds,
+    /// Subscriptions of a connection.
+    pub subscriptions_max: usize,
+    /// Bytes of a client's message, after inflating.
+    pub message_bytes_max: usize,
+    /// What may wait for a slow consumer.
+    pub outbox: OutboxBound,
+    /// Silence after which a ping is sent, in milliseconds.
+    pub ping_interval_ms: u64,
+    /// Silence after which a connection is given up, in milliseconds.
+    pub ping_timeout_ms: u64,
+    /// Time to authenticate, in milliseconds.
+    pub auth_deadline_ms: u64,
+    /// How much one connection may send.
+    pub rate: Option<RateLimit>,
+    /// Bytes from which on a message is compressed for those who negotiated it; `None`: never.
+    pub compression_min_bytes: Option<usize>,
+    /// Steps of work that one read of a connection may cause before others get their turn.
+    pub read_steps_max: u64,
+    /// Topics with a history.
+    pub history: Vec<HistorySetting>,
+}
+
+impl Policy {
+    /// The default limits with these endpoints and no verifier.
+    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            endpoints,
+            verifier: None,
+            topic_bounds: TopicBounds::default(),
+            subscriptions_max: limits::SUBSCRIPTIONS_MAX,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            outbox: OutboxBound {
+                bytes_max: limits::OUTBOX_BYTES_MAX,
+                policy: SlowConsumerPolicy::Disconnect,
+            },
+            ping_interval_ms: limits::PING_INTERVAL_MS,
+            ping_timeout_ms: limits::PING_TIMEOUT_MS,
+            auth_deadline_ms: limits::AUTH_DEADLINE_MS,
+            rate: None,
+            compression_min_bytes: None,
+            read_steps_max: limits::READ_STEPS_MAX,
+            history: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A connection as its shard keeps it: a slot in a slab of pages.
+//!
+//! The slot holds what every connection needs and nothing that only some do: an unfinished
+//! message, queued output and the identity are boxes made when there is something to put in them.
+//! Pages never move, so a million connections grow without a copy. What the connection is
+//! subscribed to stands in `topics.rs`, its deadline in `timers.rs`.
+
+use std::net::IpAddr;
+
+use crate::auth::Identity;
+use crate::mail::ConnKey;
+use crate::shard::outbox::{Backlog, Pending};
+use crate::shard::timers::Tick;
+use crate::wire::frame::Partial;
+
+/// Slots of one page.
+const PAGE: usize = 256;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody has the slot.
+    Free,
+    /// Messages go both ways.
+    Open,
+    /// Our close frame is on its way; the client's is awaited, what else it sends is dropped.
+    Closing,
+    /// The client broke the protocol: once our close frame is out, the sending side is shut, and
+    /// what still comes in is thrown away unread.
+    Failing,
+    /// Both close frames are known; the socket goes when ours is out.
+    Finishing,
+}
+
+/// How much a connection has sent of late (protocols.md section 11, "Life and limits").
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rate {
+    /// Data frames in this window.
+    pub frames: u32,
+    /// The window's number since the process started.
+    pub window: u32,
+    /// Windows in a row over the limit.
+    pub strikes: u8,
+    /// Ping frames in this second.
+    pub pings: u8,
+    /// The second that `pings` counts, its low bits.
+    pub ping_second: u16,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Slot {
+    /// The stamp of the last message queued for it: a message with several matching patterns is
+    /// queued at the first.
+    pub stamp: u32,
+    /// What is queued in this turn.
+    pub pending: Pending,
+    /// Which encoding it is sent (`outbox::Lane`).
+    pub lane: u8,
+    /// The endpoint it came in by, an index into the policy's list.
+    pub endpoint: u8,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// A ping of ours is unanswered.
+    pub ping_sent: bool,
+    /// Who held the slot before, counted.
+    pub generation: u32,
+    /// The last sign of life.
+    pub heard: Tick,
+    /// Drain: when it is told to go. Closing: when it is cut.
+    pub go_by: Option<Tick>,
+    /// When it came.
+    pub opened: Tick,
+    /// What it sent of late.
+    pub rate: Rate,
+    /// Failed `auth` messages.
+    pub auth_failures: u8,
+    /// Compression was negotiated: an offer of the client's, accepted.
+    pub compression: bool,
+    /// The client's address, or what a trusted proxy says it is.
+    pub address: IpAddr,
+    /// Who it is, once known.
+    pub identity: Option<Box<Identity>>,
+    /// What the kernel would not take yet.
+    pub backlog: Option<Box<Backlog>>,
+    /// A frame or message of which a part is here.
+    pub partial: Option<Box<Partial>>,
+}
+
+/// The slots of a shard, by number.
+#[derive(Debug, Default)]
+pub struct Slots {
+    pages: Vec<Box<[Slot]>>,
+    free: Vec<u32>,
+    used: usize,
+}
+
+impl Slots {
+    /// Puts a connection into a free slot; the slot's generation stays.
+    pub fn insert(&mut self, filled: Slot) -> ConnKey {
+        if self.free.is_empty() {
+            self.grow();
+        }
+        let index = self.free.pop().expect("a page was just added");
+        let slot = &mut self.pages[index as usize / PAGE][index as usize % PAGE];
+        let key = ConnKey { index, generation: slot.generation };
+        *slot = Slot { generation: key.generation, ..filled };
+        self.used += 1;
+        key
+    }
+
+    /// Empties a slot: the boxes go, the next tenant gets another generation.
+    pub fn remove(&mut self, index: u32) {
+        let slot = &mut self[index];
+        let generation = slot.generation.wrapping_add(1);
+        *slot = Slot::free(generation);
+        self.free.push(index);
+        self.used -= 1;
+    }
+
+    /// The connection of this name, while it is there.
+    pub fn get(&mut self, key: ConnKey) -> Option<&mut Slot> {
+        let slot =
+            self.pages.get_mut(key.index as usize / PAGE)?.get_mut(key.index as usize % PAGE)?;
+        (slot.generation == key.generation && slot.phase != Phase::Free).then_some(slot)
+    }
+
+    /// Connections.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Every connection's number.
+    pub fn indices(&self) -> Vec<u32> {
+        let slots = self.pages.iter().flatten().zip(0_u32..);
+        slots.filter(|(slot, _)| slot.phase != Phase::Free).map(|(_, index)| index).collect()
+    }
+
+    /// Asserts that free slots are empty and are just those on the free list.
+    pub(super) fn check(&self) {
+        let slots = self.pages.iter().flatten().zip(0_u32..);
+        let mut free: Vec<u32> = Vec::new();
+        for (slot, index) in slots.filter(|(slot, _)| slot.phase == Phase::Free) {
+            assert!(slot.pending.is_empty(), "free slot {index} has output");
+            assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
+            free.push(index);
+        }
+        let mut listed = self.free.clone();
+        listed.sort_unstable();
+        assert_eq!(listed, free);
+        assert_eq!(self.used + free.len(), self.pages.len() * PAGE);
+    }
+
+    /// Bytes of heap of the slots themselves, whoever has them.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.pages.len() * PAGE * size_of::<Slot>()
+            + self.pages.capacity() * size_of::<Box<[Slot]>>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
+    fn grow(&mut self) {
+        let first = (self.pages.len() * PAGE) as u32;
+        self.pages.push((0..PAGE).map(|_| Slot::free(0)).collect());
+        self.free.reserve_exact(PAGE);
+        self.free.extend((first..first + PAGE as u32).rev());
+    }
+}
+
+impl std::ops::Index<u32> for Slots {
+    type Output = Slot;
+
+    fn index(&self, index: u32) -> &Slot {
+        &self.pages[index as usize / PAGE][index as usize % PAGE]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slots {
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.pages[index as usize / PAGE][index as usize % PAGE]
+    }
+}
+
+impl Slot {
+    /// A slot that nobody has.
+    fn free(generation: u32) -> Self {
+        Self {
+            stamp: 0,
+            pending: Pending::NOTHING,
+            lane: 0,
+            endpoint: 0,
+            phase: Phase::Free,
+            ping_sent: false,
+            generation,
+            heard: Tick(0),
+            go_by: None,
+            opened: Tick(0),
+            rate: Rate::default(),
+            auth_failures: 0,
+            compression: false,
+            address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            identity: None,
+            backlog: None,
+            partial: None,
+        }
+    }
+
+    /// A connection that has just been established.
+    pub fn open(endpoint: u8, lane: u8, address: IpAddr, now: Tick) -> Self {
+        Self {
+            endpoint,
+            lane,
+            address,
+            phase: Phase::Open,
+            heard: now,
+            opened: now,
+            ..Self::free(0)
+        }
+    }
+}
