@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod close;
 pub mod config;
+pub mod http;
 pub mod interest;
 pub mod limits;
 pub mod mail;

@@ -1,0 +1,241 @@
+//! What a request's headers say of who is at the door: token, origin, API key.
+//!
+//! Decides nothing but what the headers alone decide. Protocols.md sections 1 and 11 ("Doors").
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING,
+};
+use hyper::{HeaderMap, Request, Version};
+use ipnet::IpNet;
+use subtle::ConstantTimeEq;
+
+use crate::config::Origins;
+
+/// The subprotocol by which a browser carries a token.
+pub const BEARER_PROTOCOL: &str = "bearer";
+
+/// The token a request carries: in the query, the `Authorization` header, the cookie `token` or
+/// the subprotocol list, the first of these that is there.
+pub fn token(query: Option<&str>, headers: &HeaderMap) -> Option<String> {
+    let in_query = query.and_then(|query| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == "token")
+            .map(|(_, value)| value.into_owned())
+    });
+    in_query
+        .or_else(|| bearer(headers).map(str::to_owned))
+        .or_else(|| cookie(headers, "token").map(str::to_owned))
+        .or_else(|| bearer_protocol(headers).map(str::to_owned))
+}
+
+/// The credentials of an `Authorization: Bearer` header.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credentials.trim())
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.trim_matches('"'))
+}
+
+/// The subprotocols that a handshake offers.
+pub fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|protocol| !protocol.is_empty())
+}
+
+fn bearer_protocol(headers: &HeaderMap) -> Option<&str> {
+    let mut offered = protocols(headers);
+    offered.find(|protocol| *protocol == BEARER_PROTOCOL)?;
+    offered.next()
+}
+
+/// Whether a request may come in from where its `Origin` says. One without is no browser's.
+pub fn is_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return *origins == Origins::Any };
+    match origins {
+        Origins::Any => true,
+        Origins::Only(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
+        Origins::SameHost => {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+            let origin_host = origin.split_once("://").map(|(_, host)| host);
+            host.zip(origin_host).is_some_and(|(host, origin)| origin.eq_ignore_ascii_case(host))
+        }
+    }
+}
+
+/// The client's address: the peer's, or where that is a trusted proxy the right-most entry of
+/// `X-Forwarded-For` that is none. An entry that is no address ends the search.
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut client = peer.to_canonical();
+    if trusted.is_empty() || !is_trusted(&client) {
+        return client;
+    }
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    let entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    for entry in entries {
+        let Some(address) = forwarded(entry.trim_ascii()) else { break };
+        client = address;
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// An entry of `X-Forwarded-For`: an address, which some proxies give a port.
+fn forwarded(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?;
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    let address = bare.parse().or_else(|_| entry.parse::<SocketAddr>().map(|with| with.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// What is wrong with a handshake before its version is looked at (RFC 6455 section 4.2.1).
+pub fn handshake_fault<B>(request: &Request<B>) -> Option<&'static str> {
+    let headers = request.headers();
+    let is_empty = |length: &HeaderValue| length.as_bytes() == b"0";
+    if request.version() < Version::HTTP_11 {
+        Some("a handshake is HTTP/1.1")
+    } else if headers.get_all(HOST).iter().count() != 1 {
+        Some("a handshake has one Host")
+    } else if headers.contains_key(TRANSFER_ENCODING)
+        || !headers.get_all(CONTENT_LENGTH).iter().all(is_empty)
+    {
+        Some("a handshake has no body")
+    } else if headers.get_all(SEC_WEBSOCKET_KEY).iter().count() != 1
+        || !headers.get(SEC_WEBSOCKET_KEY).is_some_and(is_key_text)
+    {
+        Some("Sec-WebSocket-Key must be 16 bytes in base64")
+    } else {
+        None
+    }
+}
+
+fn is_key_text(key: &HeaderValue) -> bool {
+    let key = key.as_bytes().trim_ascii();
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_base64)
+}
+
+/// Whether a key is the configured one; takes the same time wherever they differ.
+pub fn is_key(given: &str, configured: &str) -> bool {
+    given.as_bytes().ct_eq(configured.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_token_from_each_carrier_in_order() {
+        let all = headers(&[
+            ("authorization", "Bearer header"),
+            ("cookie", "a=b; token=cookie"),
+            ("sec-websocket-protocol", "bearer, protocol"),
+        ]);
+        assert_eq!(token(Some("x=1&token=que%72y"), &all).unwrap(), "query");
+        assert_eq!(token(Some("x=1"), &all).unwrap(), "header");
+        let mut rest = all.clone();
+        rest.remove("authorization");
+        assert_eq!(token(None, &rest).unwrap(), "cookie");
+        rest.remove("cookie");
+        assert_eq!(token(None, &rest).unwrap(), "protocol");
+        assert_eq!(token(None, &headers(&[("sec-websocket-protocol", "chat")])), None);
+        assert_eq!(token(None, &headers(&[("authorization", "Basic abc")])), None);
+    }
+
+    #[test]
+    fn handshakes() {
+        let good = [("host", "a"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
+        let fault = |changed: &[(&'static str, &'static str)]| {
+            let mut request = Request::new(());
+            for (name, value) in changed {
+                request.headers_mut().append(*name, value.parse().unwrap());
+            }
+            handshake_fault(&request).is_some()
+        };
+        assert!(!fault(&good));
+        assert!(!fault(&[good[0], good[1], ("content-length", "0")]));
+        for bad in [
+            &[good[1]][..],
+            &[good[0]],
+            &[good[0], good[0], good[1]],
+            &[good[0], good[1], good[1]],
+            &[good[0], ("sec-websocket-key", "short")],
+            &[good[0], good[1], ("content-length", "3")],
+            &[good[0], good[1], ("transfer-encoding", "chunked")],
+        ] {
+            assert!(fault(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let from = |origin| headers(&[("host", "app.example:3000"), ("origin", origin)]);
+        assert!(is_allowed(&Origins::SameHost, &headers(&[("host", "app.example")])));
+        assert!(is_allowed(&Origins::SameHost, &from("http://app.example:3000")));
+        assert!(!is_allowed(&Origins::SameHost, &from("http://app.example")));
+        assert!(!is_allowed(&Origins::SameHost, &from("null")));
+        assert!(is_allowed(&Origins::Any, &from("null")));
+        let list = Origins::Only(vec!["https://app.example".into()]);
+        assert!(is_allowed(&list, &from("https://app.example")));
+        assert!(!is_allowed(&list, &from("https://app.example.evil")));
+        assert!(!is_allowed(&list, &from("http://app.example")));
+    }
+
+    #[test]
+    fn the_client_behind_proxies() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let peer = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (from, forwarded, client) in [
+            ("192.0.2.1", "198.51.100.1", "192.0.2.1"),
+            ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "203.0.113.9, 198.51.100.1, 10.2.3.4", "198.51.100.1"),
+            ("10.0.0.1", "10.1.1.1,10.2.2.2", "10.1.1.1"),
+            ("10.0.0.1", "203.0.113.9, nonsense", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1"),
+            ("::1", "198.51.100.1:9", "198.51.100.1"),
+            ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ] {
+            let headers = headers(&[("x-forwarded-for", forwarded)]);
+            assert_eq!(client_address(peer(from), &headers, &trusted), peer(client), "{forwarded}");
+        }
+        assert_eq!(client_address(peer("10.0.0.1"), &HeaderMap::new(), &trusted), peer("10.0.0.1"));
+        // A client's own line with bytes that are no text must not hide the proxy's.
+        let mut lines = HeaderMap::new();
+        lines.append("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        let odd = hyper::header::HeaderValue::from_bytes(b"\xff, 198.51.100.1").unwrap();
+        lines.append("x-forwarded-for", odd);
+        let client = client_address(peer("10.0.0.1"), &lines, &trusted);
+        assert_eq!(client, peer("198.51.100.1"));
+    }
+
+    #[test]
+    fn keys() {
+        assert!(is_key("secret", "secret"));
+        assert!(!is_key("secret2", "secret"));
+        assert!(!is_key("", "secret"));
+    }
+}

@@ -1,0 +1,186 @@
+//! What the broker tells of itself: `/health`, `/ready`, `/metrics`, `/api/stats`.
+//!
+//! Made from the shards' counters as they stand, so that a report asks nothing of a busy shard.
+//! Protocols.md section 7.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use super::Answer;
+use crate::close::Close;
+use crate::metrics::{Kind, ShardMetrics};
+use crate::time::Now;
+
+/// What the reports are made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Each shard's counters.
+    pub shards: &'a [Arc<ShardMetrics>],
+    /// The time.
+    pub now: Now,
+    /// Whether the broker is shutting down.
+    pub draining: bool,
+}
+
+impl Facts<'_> {
+    fn sum(&self, counter: impl Fn(&ShardMetrics) -> u64) -> u64 {
+        self.shards.iter().map(|shard| counter(shard)).fold(0, u64::wrapping_add)
+    }
+
+    /// `GET /health`: 200 while the process serves.
+    pub fn health(&self) -> Answer {
+        let connections = self.sum(|shard| shard.connections.get());
+        super::json(
+            StatusCode::OK,
+            &json!({
+                "status": "healthy",
+                "uptime": self.now.mono_ms / 1000,
+                "connections": connections,
+                "timestamp": self.now.wall.to_string(),
+            }),
+        )
+    }
+
+    /// `GET /ready`: 503 while draining.
+    pub fn ready(&self) -> Answer {
+        let (status, word) = if self.draining {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else {
+            (StatusCode::OK, "ready")
+        };
+        super::json(
+            status,
+            &json!({
+                "websocket": {
+                    "status": if self.draining { "draining" } else { "healthy" },
+                    "connections": self.sum(|shard| shard.connections.get()),
+                    "rooms": self.sum(|shard| shard.topics.get()),
+                    "uptime": self.now.mono_ms / 1000,
+                    "redis": {"connected": false, "latency": null},
+                    "timestamp": self.now.wall.to_string(),
+                },
+                "status": word,
+            }),
+        )
+    }
+
+    /// `GET /api/stats`: every counter, of all shards and of each.
+    pub fn stats(&self) -> Answer {
+        let mut totals = serde_json::Map::new();
+        let mut shards = Vec::new();
+        for shard in self.shards {
+            let mut own = serde_json::Map::new();
+            for reading in shard.readings() {
+                own.insert(camel(reading.name), reading.value.into());
+                let total = totals.entry(camel(reading.name)).or_insert_with(|| 0.into());
+                *total = total.as_u64().unwrap_or(0).wrapping_add(reading.value).into();
+            }
+            shards.push(serde_json::Value::from(own));
+        }
+        let closed: serde_json::Map<_, _> = Close::ALL
+            .iter()
+            .map(|close| (label(*close), self.sum(|shard| shard.closed_for(*close).get()).into()))
+            .collect();
+        super::json(
+            StatusCode::OK,
+            &json!({
+                "uptime": self.now.mono_ms / 1000,
+                "timestamp": self.now.wall.to_string(),
+                "draining": self.draining,
+                "totals": totals,
+                "closed": closed,
+                "shards": shards,
+            }),
+        )
+    }
+
+    /// `GET /metrics`: Prometheus' text format, a series a shard.
+    pub fn metrics(&self) -> Answer {
+        let mut text = String::with_capacity(16 << 10);
+        let columns: Vec<Vec<_>> =
+            self.shards.iter().map(|shard| shard.readings().collect()).collect();
+        let rows = columns.first().map_or(0, Vec::len);
+        for row in 0..rows {
+            let first = columns[0][row];
+            head(&mut text, first.name, first.help, first.kind);
+            for (shard, readings) in columns.iter().enumerate() {
+                let value = readings[row].value;
+                let _ = writeln!(text, "shardwire_{}{{shard=\"{shard}\"}} {value}", first.name);
+            }
+        }
+        let help =
+            "Close frames that the broker sent, by reason; normal: answers to the client's own.";
+        head(&mut text, "closed_total", help, Kind::Counter);
+        for close in Close::ALL {
+            let value = self.sum(|shard| shard.closed_for(close).get());
+            let (code, reason) = (close.code(), label(close));
+            let _ = writeln!(
+                text,
+                "shardwire_closed_total{{code=\"{code}\",reason=\"{reason}\"}} {value}"
+            );
+        }
+        head(&mut text, "uptime_seconds", "Seconds since the start.", Kind::Gauge);
+        let _ = writeln!(text, "shardwire_uptime_seconds {}", self.now.mono_ms / 1000);
+        super::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+    }
+}
+
+fn head(text: &mut String, name: &str, help: &str, kind: Kind) {
+    let kind = match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+    };
+    let _ = writeln!(text, "# HELP shardwire_{name} {help}\n# TYPE shardwire_{name} {kind}");
+}
+
+/// A close reason as a label.
+fn label(close: Close) -> String {
+    if close == Close::Normal { "normal".into() } else { close.reason().replace([' ', '-'], "_") }
+}
+
+/// `bytes_sent_total` as JSON spells it: `bytesSentTotal`.
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (first, rest) = part.split_at(1);
+        camel.push_str(&first.to_ascii_uppercase());
+        camel.push_str(rest);
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use http_body_util::BodyExt;
+
+    #[test]
+    fn metrics_are_in_the_text_format() {
+        let shards = [ShardMetrics::new(), ShardMetrics::new()];
+        shards[1].connections.add(2);
+        shards[0].closed_for(Close::Shutdown).add(3);
+        let now = Now { mono_ms: 5000, wall: Timestamp(0) };
+        let answer = Facts { shards: &shards, now, draining: false }.metrics();
+        let body = answer.into_body().collect();
+        let bytes = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(text.contains("\nshardwire_connections{shard=\"1\"} 2\n"), "{text}");
+        assert!(text.contains("reason=\"server_shutting_down\"} 3\n"));
+        let mut seen = std::collections::HashSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            value.parse::<u64>().unwrap();
+            assert!(seen.insert(series), "{series} twice");
+        }
+    }
+
+    #[test]
+    fn names_in_json() {
+        assert_eq!(camel("bytes_sent_total"), "bytesSentTotal");
+    }
+}
