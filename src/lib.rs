@@ -10,6 +10,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod metrics;
+pub mod node;
 pub mod shard;
 pub mod time;
 pub mod topic;

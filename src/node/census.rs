@@ -1,0 +1,130 @@
+//! Who is in: connections of the process, and of each client address.
+//!
+//! The only state that all shards share besides the interest table, touched when a connection comes
+//! and when it goes, never on the way of a message. Addresses are spread over many small locks, so
+//! that two shards that accept at the same time seldom meet.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ahash::RandomState;
+
+const STRIPES: usize = 64;
+
+/// Why nobody more is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The broker has as many connections as it may have.
+    Server,
+    /// The address has.
+    Address,
+}
+
+/// The count.
+#[derive(Debug)]
+pub struct Census {
+    connections_max: usize,
+    per_address_max: u32,
+    connections: AtomicUsize,
+    addresses: Box<[Mutex<HashMap<IpAddr, u32, RandomState>>]>,
+    hasher: RandomState,
+}
+
+impl Census {
+    /// Nobody is in. `per_address_max` of 0 is no limit.
+    pub fn new(connections_max: usize, per_address_max: u32) -> Self {
+        Self {
+            connections_max,
+            per_address_max,
+            connections: AtomicUsize::new(0),
+            addresses: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Counts a connection in.
+    ///
+    /// # Errors
+    /// Which limit is reached; nothing was counted.
+    pub fn enter(&self, address: IpAddr) -> Result<(), Full> {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Server);
+        }
+        if self.per_address_max == 0 {
+            return Ok(());
+        }
+        let mut stripe = self.stripe(address);
+        let count = stripe.entry(address).or_insert(0);
+        if *count >= self.per_address_max {
+            drop(stripe);
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Address);
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    /// Counts a connection out.
+    pub fn leave(&self, address: IpAddr) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if self.per_address_max == 0 {
+            return;
+        }
+        let mut stripe = self.stripe(address);
+        if let Some(count) = stripe.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                stripe.remove(&address);
+                if stripe.capacity() > 4 * stripe.len() + 64 {
+                    stripe.shrink_to_fit();
+                }
+            }
+        }
+    }
+
+    /// Connections that may be in.
+    pub fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
+    /// Connections in.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    fn stripe(
+        &self,
+        address: IpAddr,
+    ) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u32, RandomState>> {
+        let at = self.hasher.hash_one(address) as usize % STRIPES;
+        // A poisoned count is still a count: nothing panics between its two halves.
+        self.addresses[at].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_limits_hold_and_places_come_back() {
+        let census = Census::new(3, 2);
+        let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        assert_eq!(census.enter(one), Ok(()));
+        assert_eq!(census.enter(one), Ok(()));
+        assert_eq!(census.enter(one), Err(Full::Address));
+        assert_eq!(census.enter(two), Ok(()));
+        assert_eq!(census.enter(two), Err(Full::Server));
+        census.leave(one);
+        assert_eq!(census.enter(two), Ok(()));
+        assert_eq!(census.connections(), 3);
+        for address in [one, two, two] {
+            census.leave(address);
+        }
+        assert_eq!(census.connections(), 0);
+        assert!(census.addresses.iter().all(|stripe| stripe.lock().unwrap().is_empty()));
+    }
+}

@@ -1,0 +1,72 @@
+//! What all threads of a node share: settings, counters, the census. Read by all; what changes is
+//! atomic or touched off the way of messages.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::config::Origins;
+use crate::http::reports::Facts;
+use crate::mailbox::Mailbox;
+use crate::metrics::ShardMetrics;
+use crate::node::census::Census;
+use crate::node::clock;
+use crate::node::remembered::Remembered;
+use crate::shard::Policy;
+
+/// Shared by the threads of one node.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) policy: Arc<Policy>,
+    pub(super) origins: Origins,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) api_key: Option<String>,
+    pub(super) request_timeout: Duration,
+    pub(super) flush_delay: Duration,
+    pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
+    pub(super) metrics: Box<[Arc<ShardMetrics>]>,
+    pub(super) census: Arc<Census>,
+    pub(super) remembered: Remembered,
+    /// HTTP requests that are being answered.
+    pub(super) requests: AtomicUsize,
+    pub(super) draining: AtomicBool,
+    pub(super) over: AtomicBool,
+    /// Where the shards wait for each other in their last turns; set once all have started.
+    pub(super) barrier: OnceLock<Barrier>,
+}
+
+impl Common {
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the node has ended and its threads are to stop.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Counts an HTTP request until what is given is dropped.
+    pub(super) fn begin_request(&self) -> impl Drop + use<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        InProgress(&self.requests)
+    }
+
+    /// HTTP requests that are being answered.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts { shards: &self.metrics, now: clock::now(), draining: self.is_draining() }
+    }
+}
+
+struct InProgress<'a>(&'a AtomicUsize);
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,279 @@
+//! One shard on its thread: the state its tasks share, and its turn.
+//!
+//! Everything here belongs to one thread. HTTP tasks borrow the shard between turns, never across
+//! an await. The turn is the order of design section 2: mail, sockets, deadlines, then one flush.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, oneshot};
+
+use crate::close::Refusal;
+use crate::http::publish::Checked;
+use crate::limits::{READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
+use crate::mail::ConnKey;
+use crate::mailbox::Mailbox;
+use crate::metrics::ShardMetrics;
+use crate::node::clock;
+use crate::node::common::Common;
+use crate::node::sockets::{Read, Sockets};
+use crate::shard::{Settled, Shard};
+use crate::time::Now;
+
+/// A shard and its sockets, for the tasks of its thread.
+pub(super) struct Local {
+    pub(super) shard: RefCell<Shard>,
+    pub(super) sockets: RefCell<Sockets>,
+    pub(super) common: Arc<Common>,
+    pub(super) id: u8,
+    /// Makes the driver take a turn: an HTTP task has queued something.
+    pub(super) wake: Notify,
+    mailbox: Arc<Mailbox>,
+    awaited: RefCell<HashMap<u64, oneshot::Sender<Settled>, RandomState>>,
+    ready: RefCell<Vec<ConnKey>>,
+    writable: RefCell<Vec<ConnKey>>,
+    dirty_since: Cell<Option<Instant>>,
+}
+
+impl Local {
+    pub(super) fn new(shard: Shard, sockets: Sockets, id: u8, common: Arc<Common>) -> Rc<Self> {
+        Rc::new(Self {
+            mailbox: Arc::clone(&common.mailboxes[usize::from(id)]),
+            shard: RefCell::new(shard),
+            sockets: RefCell::new(sockets),
+            common,
+            id,
+            wake: Notify::new(),
+            awaited: RefCell::default(),
+            ready: RefCell::default(),
+            writable: RefCell::default(),
+            dirty_since: Cell::new(None),
+        })
+    }
+
+    /// The shard's counters.
+    pub(super) fn metrics(&self) -> &ShardMetrics {
+        &self.common.metrics[usize::from(self.id)]
+    }
+
+    /// Publishes for the server side; gives what awaits the number of deliveries. A turn that holds
+    /// as much as it may is flushed, so that a batch is never one turn of its own size.
+    ///
+    /// # Errors
+    /// As [`Shard::publish`].
+    pub(super) fn publish(&self, item: &Checked) -> Result<oneshot::Receiver<Settled>, Refusal> {
+        let now = clock::now();
+        let shard = &mut *self.shard.borrow_mut();
+        let published = shard.publish(now, &item.publication(now.wall));
+        let ticket = published.inspect_err(|_| self.metrics().publishes_refused_total.add(1))?;
+        if shard.is_full() {
+            shard.flush(now, &mut *self.sockets.borrow_mut());
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.awaited.borrow_mut().insert(ticket, sender);
+        Ok(receiver)
+    }
+
+    /// Whether a batch must wait before it goes on: mail for other shards is kept back.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.shard.borrow().has_unsent_mail()
+    }
+
+    /// Makes the runtime watch the shard's epoll.
+    ///
+    /// # Errors
+    /// The process or the system has no descriptor left.
+    pub(super) fn watch(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        let epoll = self.sockets.borrow().epoll().try_clone_to_owned()?;
+        // SAFETY: an `OwnedFd` gives the same descriptor each time and keeps it open until the
+        // registration goes with it.
+        #[allow(unsafe_code)]
+        let watched = unsafe { AsyncFd::register_with_interest(epoll, Interest::READABLE) };
+        Ok(watched?)
+    }
+
+    /// Takes turns until the node ends.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
+    pub(super) async fn drive(self: Rc<Self>, epoll: AsyncFd<OwnedFd>) -> io::Result<()> {
+        let mut buffer = vec![0; READ_BUFFER_BYTES].into_boxed_slice();
+        while !self.common.is_over() {
+            // Whatever the load, HTTP and the sockets' driver get their share between two turns.
+            if self.turn(&mut buffer) || !self.sleep() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let wait = self.wait();
+            tokio::select! {
+                ready = epoll.readable() => ready?.clear_ready(),
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.mailbox.awake();
+        }
+        self.end(&mut buffer);
+        Ok(())
+    }
+
+    /// The last turns: what was acknowledged before the end still goes out, on every shard.
+    fn end(&self, buffer: &mut [u8]) {
+        // A publish goes to its home, from there to the others, and from there to their clients.
+        for _ in 0..3 {
+            self.turn(buffer);
+            if let Some(barrier) = self.common.barrier.get() {
+                barrier.wait();
+            }
+        }
+        self.turn(buffer);
+    }
+
+    fn sleep(&self) -> bool {
+        self.mailbox.sleep(self.shard.borrow().takes_requests())
+    }
+
+    /// How long there is nothing to do, unless something comes.
+    fn wait(&self) -> Duration {
+        let shard = self.shard.borrow();
+        // Nobody wakes a sender when a full mailbox has room again.
+        if shard.has_unsent_mail() || !self.ready.borrow().is_empty() {
+            return Duration::from_millis(RETRY_MS);
+        }
+        let now = clock::now().mono_ms;
+        let until_deadline = shard
+            .next_deadline_ms()
+            .map_or(WAIT_MAX, |at| Duration::from_millis(at.saturating_sub(now)));
+        let until_flush = self
+            .dirty_since
+            .get()
+            .map_or(WAIT_MAX, |since| self.common.flush_delay.saturating_sub(since.elapsed()));
+        until_deadline.min(until_flush).min(WAIT_MAX)
+    }
+
+    /// One turn; whether the next should follow at once.
+    fn turn(&self, buffer: &mut [u8]) -> bool {
+        let shard = &mut *self.shard.borrow_mut();
+        let sockets = &mut *self.sockets.borrow_mut();
+        let now = clock::now();
+        let more_mail = shard.take_mail(now, sockets);
+
+        let mut ready = std::mem::take(&mut *self.ready.borrow_mut());
+        let more_events = self.poll(shard, sockets, &mut ready);
+        ready.retain(|key| {
+            // Asked each time: one connection's messages may be all that other shards can take.
+            shard.is_congested() || Self::read(shard, sockets, now, *key, buffer)
+        });
+        let congested = shard.is_congested();
+        self.metrics().congested_turns_total.add(u64::from(congested));
+        let more_to_read = !ready.is_empty() && !congested;
+        *self.ready.borrow_mut() = ready;
+
+        if shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms) {
+            shard.advance(now, sockets);
+        }
+        self.flush(shard, sockets);
+        while let Some(settled) = shard.settled() {
+            if let Some(sender) = self.awaited.borrow_mut().remove(&settled.ticket) {
+                // Whoever asked may have gone away.
+                let _ = sender.send(settled);
+            }
+        }
+        more_mail || more_events || more_to_read
+    }
+
+    /// Learns which sockets are ready; whether there may be more.
+    fn poll(&self, shard: &mut Shard, sockets: &mut Sockets, ready: &mut Vec<ConnKey>) -> bool {
+        let mut writable = self.writable.borrow_mut();
+        let more = sockets.poll(ready, &mut writable);
+        for key in writable.drain(..) {
+            shard.writable(key, sockets);
+            if shard.reads(key) && sockets.resume(key) {
+                ready.push(key);
+            }
+        }
+        more
+    }
+
+    /// Reads a connection once; whether to read it again next turn.
+    fn read(
+        shard: &mut Shard,
+        sockets: &mut Sockets,
+        now: Now,
+        key: ConnKey,
+        buffer: &mut [u8],
+    ) -> bool {
+        if !shard.reads(key) {
+            sockets.was_read(key, false, true);
+            return false;
+        }
+        let again = match sockets.read(key, buffer) {
+            Read::More(bytes) => {
+                let taken = shard.read(now, key, &mut buffer[..bytes], sockets);
+                sockets.hold(key, &buffer[taken..bytes]);
+                true
+            }
+            Read::Drained(bytes) => {
+                let taken = shard.read(now, key, &mut buffer[..bytes], sockets);
+                sockets.hold(key, &buffer[taken..bytes]);
+                // There is no further event for an end that was told already.
+                taken < bytes || sockets.is_hung_up(key)
+            }
+            Read::Nothing => false,
+            Read::End => {
+                shard.gone(key);
+                false
+            }
+        };
+        sockets.was_read(key, again, false);
+        again
+    }
+
+    /// Flushes, unless the operator wants output gathered for a while and it is not over.
+    fn flush(&self, shard: &mut Shard, sockets: &mut Sockets) {
+        let delay = self.common.flush_delay;
+        if !delay.is_zero() && shard.is_dirty() {
+            let since = self.dirty_since.get().unwrap_or_else(Instant::now);
+            self.dirty_since.set(Some(since));
+            if since.elapsed() < delay {
+                shard.send_mail();
+                return;
+            }
+        }
+        self.dirty_since.set(None);
+        shard.flush(clock::now(), sockets);
+    }
+
+    /// Takes in a connection whose handshake is done, with bytes that came behind it.
+    pub(super) fn admit(&self, arrival: crate::shard::Arrival, fd: OwnedFd, mut early: Vec<u8>) {
+        let now = clock::now();
+        let shard = &mut *self.shard.borrow_mut();
+        let sockets = &mut *self.sockets.borrow_mut();
+        let key: ConnKey = shard.open(now, arrival);
+        match sockets.insert(key, fd) {
+            Ok(()) => {
+                let taken = shard.read(now, key, &mut early, sockets);
+                sockets.hold(key, &early[taken..]);
+                // Read once in any case: what was held is taken up there.
+                if sockets.begin(key) {
+                    self.ready.borrow_mut().push(key);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be watched");
+                shard.gone(key);
+            }
+        }
+        self.wake.notify_one();
+    }
+}
+
+/// The longest that a shard sleeps without looking whether the node is over.
+const WAIT_MAX: Duration = Duration::from_millis(SLEEP_MS_MAX);

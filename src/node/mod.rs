@@ -1,0 +1,263 @@
+//! A running broker: a thread for each shard, and the drain at its end.
+//!
+//! A [`Node`] binds the address, starts the shards and stays in the hands of whoever started it:
+//! `cli/serve` with signals, a test with a call. What a shard does is `shard/`; here it gets its
+//! sockets, its clock and its neighbours.
+
+mod census;
+pub mod clock;
+mod common;
+mod local;
+mod publishing;
+mod remembered;
+mod serve;
+mod setup;
+mod sockets;
+
+pub use setup::Setup;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::interest::Interest;
+use crate::limits::{BACKLOG_MAX, DESCRIPTORS_PER_SHARD, DESCRIPTORS_RESERVED};
+use crate::mail::{Delivery, Mail};
+use crate::mailbox::Mailbox;
+use crate::metrics::ShardMetrics;
+use crate::shard::{Parts, Shard};
+use census::Census;
+use common::Common;
+use local::Local;
+use remembered::Remembered;
+use sockets::{Sockets, Waker};
+
+/// How often a drain looks whether all are gone.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
+/// Part of the drain time in which the clients are told; the rest is for them to go.
+const TELL_SHARE: (u64, u64) = (3, 5);
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    common: Arc<Common>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Binds the address and starts the shards.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the system refuses threads or descriptors: the operator's.
+    pub fn start(setup: Setup) -> io::Result<Self> {
+        let descriptors = raise_descriptor_limit();
+        let reserved = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * usize::from(setup.shards);
+        let carried = descriptors.saturating_sub(reserved);
+        let connections_max =
+            if setup.connections_max == 0 { carried } else { setup.connections_max };
+        if carried == 0 {
+            let error = format!("the limit of {descriptors} descriptors leaves none for clients");
+            return Err(io::Error::other(error));
+        }
+        if connections_max > carried {
+            tracing::warn!(connections_max, carried, "more connections than descriptors");
+        }
+        let listeners = listen(setup.address, setup.shards)?;
+        let address = listeners[0].local_addr()?;
+        let (mut mailboxes, mut wakers) = (Vec::new(), Vec::new());
+        for _ in 0..setup.shards {
+            let (waker, watched) = Waker::new()?;
+            mailboxes.push(Mailbox::new(Box::new(waker)));
+            wakers.push(watched);
+        }
+        let common = Arc::new(Common {
+            policy: Arc::new(setup.policy),
+            origins: setup.origins,
+            trusted_proxies: setup.trusted_proxies,
+            api_key: setup.api_key,
+            request_timeout: setup.request_timeout,
+            flush_delay: setup.flush_delay,
+            mailboxes: mailboxes.into(),
+            metrics: (0..setup.shards).map(|_| ShardMetrics::new()).collect(),
+            census: Arc::new(Census::new(connections_max, setup.connections_per_ip_max)),
+            remembered: Remembered::new(),
+            requests: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            barrier: OnceLock::new(),
+        });
+        let interest = Interest::new();
+        let (mut threads, (started, starts)) = (Vec::new(), channel());
+        for ((id, listener), waker) in (0..setup.shards).zip(listeners).zip(wakers) {
+            let (common, interest) = (Arc::clone(&common), Arc::clone(&interest));
+            let started = started.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{id}"))
+                .spawn(move || run(id, listener, waker, common, interest, &started))?;
+            threads.push(thread);
+        }
+        let node = Self { address, common, threads };
+        for _ in 0..setup.shards {
+            if let Err(error) = starts.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))) {
+                node.stop();
+                return Err(error);
+            }
+        }
+        node.common.barrier.get_or_init(|| Barrier::new(usize::from(setup.shards)));
+        Ok(node)
+    }
+
+    /// The address actually bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Each shard's counters.
+    pub fn metrics(&self) -> &[Arc<ShardMetrics>] {
+        &self.common.metrics
+    }
+
+    /// Connections that may be open at a time.
+    pub fn connections_max(&self) -> usize {
+        self.common.census.connections_max()
+    }
+
+    /// Tells the clients to go, spread over a part of `within`, waits until they are gone or
+    /// `within` is over, and stops the threads. Blocks.
+    ///
+    /// # Panics
+    /// When a shard's thread panicked.
+    pub fn drain(self, within: Duration) {
+        let now = clock::now().mono_ms;
+        let within_ms = within.as_millis() as u64;
+        let told_by_ms = now + within_ms * TELL_SHARE.0 / TELL_SHARE.1;
+        let gone_by_ms = now + within_ms;
+        self.common.draining.store(true, Ordering::Relaxed);
+        for mailbox in self.common.mailboxes.iter() {
+            let mut mail = Mail::from(Delivery::Drain { told_by_ms, gone_by_ms });
+            while let Err(refused) = mailbox.push(mail) {
+                mail = refused;
+                std::thread::sleep(DRAIN_POLL);
+            }
+            mailbox.notify();
+        }
+        let deadline = Instant::now() + within;
+        while (self.common.census.connections() > 0 || self.common.requests() > 0)
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(DRAIN_POLL);
+        }
+        self.stop();
+    }
+
+    /// Stops the threads, whatever they do.
+    fn stop(self) {
+        self.common.over.store(true, Ordering::Relaxed);
+        for mailbox in self.common.mailboxes.iter() {
+            mailbox.wake();
+        }
+        for thread in self.threads {
+            thread.join().expect("a shard's thread does not panic");
+        }
+    }
+}
+
+/// A shard's thread, from its start to the node's end; `started` is told whether it began.
+fn run(
+    id: u8,
+    listener: TcpListener,
+    waker: Arc<OwnedFd>,
+    common: Arc<Common>,
+    interest: Arc<Interest>,
+    started: &Sender<io::Result<()>>,
+) {
+    pin(id);
+    let sockets = Sockets::new(waker, Arc::clone(&common.census));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (sockets, runtime) = match (sockets, runtime) {
+        (Ok(sockets), Ok(runtime)) => (sockets, runtime),
+        (Err(error), _) | (_, Err(error)) => {
+            // Whoever starts the node waits for this.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let tasks = tokio::task::LocalSet::new();
+    let ended = tasks.block_on(&runtime, async {
+        let parts = Parts {
+            id,
+            mailboxes: Arc::clone(&common.mailboxes),
+            interest,
+            policy: Arc::clone(&common.policy),
+            metrics: Arc::clone(&common.metrics[usize::from(id)]),
+            seed: getrandom::u64().unwrap_or_else(|_| clock::now().wall.0),
+        };
+        let local = Local::new(Shard::new(parts, clock::now()), sockets, id, common);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let epoll = local.watch()?;
+        tokio::task::spawn_local(serve::accept(Rc::clone(&local), listener));
+        let _ = started.send(Ok(()));
+        local.drive(epoll).await
+    });
+    if let Err(error) = ended {
+        let _ = started.send(Err(error));
+    }
+}
+
+/// Pins the thread to one of the processors that the process may use.
+fn pin(id: u8) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let processors: Vec<usize> =
+        (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor)).collect();
+    let Some(processor) = processors.get(usize::from(id) % processors.len().max(1)) else { return };
+    let mut own = CpuSet::new();
+    own.set(*processor);
+    if let Err(error) = sched_setaffinity(None, &own) {
+        tracing::debug!(%error, "a shard could not be pinned");
+    }
+}
+
+/// One listener a shard on the same address; the kernel spreads connections over them.
+fn listen(address: SocketAddr, shards: u8) -> io::Result<Vec<TcpListener>> {
+    // SO_REUSEPORT would let a second broker of the same user in. A bind without it finds the
+    // address taken.
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    (0..shards)
+        .map(|_| {
+            let socket = socket(address)?;
+            socket.set_reuse_port(shards > 1)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG_MAX)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// Raises the soft limit of descriptors to the hard one; says what it is then.
+fn raise_descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    limit.current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,141 @@
+//! `POST /api/publish` carried out: items to the shard in their order, counts awaited, one reply.
+//!
+//! Called by `serve.rs` for a request that may publish. What an item is and how a result reads is
+//! `http/publish`; an `id` that was seen of late is answered from `remembered.rs`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use tokio::sync::oneshot;
+
+use crate::close::Refusal;
+use crate::http::publish::{Body, Checked, Published, result};
+use crate::http::{self, Answer};
+use crate::limits::{BATCH_BODY_FACTOR, BATCH_ITEMS_PER_TURN, RETRY_MS};
+use crate::node::clock;
+use crate::node::local::Local;
+use crate::node::remembered::{Claim, Outcome};
+use crate::shard::Settled;
+
+type Results = Result<Published, Refusal>;
+
+/// Answers a request that may publish.
+pub(super) async fn answer(local: &Rc<Local>, request: Request<Incoming>) -> Answer {
+    let body = match read(local, request).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    // All are published, in their order, before the first count is awaited.
+    let mut begun = Vec::with_capacity(body.items.len());
+    for (number, item) in body.items.iter().enumerate() {
+        // The shard's connections, and other shards' mailboxes, get their turn in between.
+        while (number + 1) % BATCH_ITEMS_PER_TURN == 0 || local.is_crowded() {
+            local.wake.notify_one();
+            tokio::task::yield_now().await;
+            if !local.is_crowded() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        begun.push(begin(local, item));
+    }
+    local.wake.notify_one();
+    let mut results = Vec::with_capacity(begun.len());
+    for (item, begun) in body.items.iter().zip(begun) {
+        let id = item.as_ref().ok().and_then(|item| item.id.as_deref());
+        results.push((begun.finish().await, id));
+    }
+    if body.is_batch {
+        let results: Vec<_> = results.iter().map(|(outcome, id)| result(outcome, *id)).collect();
+        return http::json(StatusCode::OK, &serde_json::json!({"results": results}));
+    }
+    let Some((outcome, id)) = results.pop() else {
+        unreachable!("a body that is no batch has one item")
+    };
+    match outcome {
+        Ok(_) => http::json(StatusCode::OK, &result(&outcome, id)),
+        Err(refusal) => {
+            let status = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::BAD_REQUEST);
+            http::error(status, &refusal.to_string())
+        }
+    }
+}
+
+async fn read(local: &Local, request: Request<Incoming>) -> Result<Body, Answer> {
+    let policy = &local.common.policy;
+    let bytes_max = policy.message_bytes_max;
+    let body = Limited::new(request.into_body(), bytes_max * BATCH_BODY_FACTOR).collect();
+    let too_large = || http::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+    let body = match tokio::time::timeout(local.common.request_timeout, body).await {
+        Err(_) => return Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(_)) => return Err(http::error(StatusCode::BAD_REQUEST, "the body broke off")),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    let read = Body::read(&body, policy.topic_bounds)
+        .map_err(|error| http::error(StatusCode::BAD_REQUEST, &error))?;
+    if !read.is_batch && body.len() > bytes_max {
+        return Err(too_large());
+    }
+    Ok(read)
+}
+
+/// An item on its way.
+enum Begun {
+    Refused(Refusal),
+    Counting(oneshot::Receiver<Settled>),
+    Remembered(Outcome),
+}
+
+fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
+    let item = match item {
+        Ok(item) => item,
+        Err(refusal) => return Begun::Refused(*refusal),
+    };
+    let Some(id) = &item.id else {
+        return local.publish(item).map_or_else(Begun::Refused, Begun::Counting);
+    };
+    match local.common.remembered.claim(item.topic(), id, clock::now().mono_ms) {
+        Claim::Theirs(outcome) => Begun::Remembered(outcome),
+        Claim::Full => {
+            local.metrics().publishes_refused_total.add(1);
+            Begun::Refused(Refusal::Overloaded)
+        }
+        Claim::Ours(settle, outcome) => {
+            match local.publish(item) {
+                Err(refusal) => {
+                    local.common.remembered.forget(item.topic(), id);
+                    settle.send_replace(Some(Err(refusal)));
+                }
+                // A task of its own: the outcome is kept though whoever asked goes away.
+                Ok(counting) => {
+                    tokio::task::spawn_local(async move {
+                        settle.send_replace(Some(settled(counting).await));
+                    });
+                }
+            }
+            Begun::Remembered(outcome)
+        }
+    }
+}
+
+async fn settled(counting: oneshot::Receiver<Settled>) -> Results {
+    let settled = counting.await.map_err(|_| Refusal::ShuttingDown)?;
+    Ok(Published { delivered: settled.delivered, position: settled.position })
+}
+
+impl Begun {
+    async fn finish(self) -> Results {
+        match self {
+            Self::Refused(refusal) => Err(refusal),
+            Self::Counting(counting) => settled(counting).await,
+            Self::Remembered(mut outcome) => {
+                let known = outcome.wait_for(Option::is_some).await;
+                known.ok().and_then(|known| *known).unwrap_or(Err(Refusal::ShuttingDown))
+            }
+        }
+    }
+}

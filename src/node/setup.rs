@@ -1,0 +1,165 @@
+//! What a node is started with, and how the configuration becomes it.
+//!
+//! What the configuration could not know until it is tried (names, keys, rules) fails here.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::auth::{DialectRules, KeyError, RuleError, Rules, TokenSettings, Verifier};
+use crate::config::{AuthKey, Dialect, Origins, Secret, Settings};
+use crate::limits::{READ_STEPS_MAX, SHARDS_MAX};
+use crate::shard::outbox::OutboxBound;
+use crate::shard::{Endpoint, Policy, RateLimit};
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where to listen; port 0 asks for a free one.
+    pub address: SocketAddr,
+    /// Shards, 1 to 64.
+    pub shards: u8,
+    /// The settings of the shards.
+    pub policy: Policy,
+    /// From which pages browsers may connect.
+    pub origins: Origins,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The key of `/api`.
+    pub api_key: Option<String>,
+    /// Connections; 0: as many as the limit of descriptors carries.
+    pub connections_max: usize,
+    /// Connections of one address; 0: no limit.
+    pub connections_per_ip_max: u32,
+    /// The time of an HTTP request's head and of its body.
+    pub request_timeout: Duration,
+    /// How long output may gather before it is sent.
+    pub flush_delay: Duration,
+}
+
+/// Why a configuration without errors still cannot be started. The operator's to mend.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The host has no address.
+    #[error("server.host {host:?}: {why}")]
+    Host {
+        /// As configured.
+        host: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The key cannot be used.
+    #[error("auth: {0}")]
+    Key(#[from] KeyError),
+    /// Rules cannot be compiled.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Rules(Vec<RuleError>),
+}
+
+impl Setup {
+    /// The setup that the settings mean. `generated` is the secret of a run without a key.
+    ///
+    /// # Errors
+    /// What only shows when it is tried: names, keys, rules.
+    pub fn new(settings: &Settings, generated: &Secret) -> Result<Self, SetupError> {
+        let server = &settings.server;
+        Ok(Self {
+            address: resolve(&server.host, server.port)?,
+            shards: shards(server.shards),
+            policy: policy(settings, generated)?,
+            origins: server.allow_origins.clone(),
+            trusted_proxies: server.trusted_proxies.clone(),
+            api_key: settings.api.key.as_ref().map(|key| key.expose().to_owned()),
+            connections_max: server.max_connections as usize,
+            connections_per_ip_max: server.max_connections_per_ip,
+            request_timeout: Duration::from_millis(server.request_timeout_ms),
+            flush_delay: Duration::from_micros(settings.websocket.flush_delay_us),
+        })
+    }
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, SetupError> {
+    let unknown = |why: String| SetupError::Host { host: host.to_owned(), why };
+    let mut addresses = (host, port).to_socket_addrs().map_err(|why| unknown(why.to_string()))?;
+    addresses.next().ok_or_else(|| unknown("it has no address".to_owned()))
+}
+
+/// So many as configured, or one a core.
+fn shards(configured: usize) -> u8 {
+    let wanted = if configured == 0 {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    } else {
+        configured
+    };
+    wanted.clamp(1, SHARDS_MAX) as u8
+}
+
+fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError> {
+    let mut endpoints = Vec::new();
+    for endpoint in &settings.endpoints {
+        endpoints.push(Endpoint {
+            path: endpoint.path.clone(),
+            dialect: endpoint.dialect,
+            // There is nothing to authenticate for, and no message to do it by.
+            require_authentication: endpoint.require_authentication
+                && endpoint.dialect != Dialect::Echo,
+            rules: rules(settings, endpoint.dialect)?,
+        });
+    }
+    let (websocket, limits) = (&settings.websocket, &settings.limits);
+    let rate = RateLimit { frames: limits.messages_per_window, window_ms: limits.window_ms };
+    Ok(Policy {
+        endpoints,
+        verifier: Some(verifier(settings, generated)?),
+        topic_bounds: limits.topic,
+        subscriptions_max: limits.subscriptions_max,
+        message_bytes_max: websocket.max_message_bytes,
+        outbox: OutboxBound {
+            bytes_max: settings.slow_consumer.outbox_bytes_max,
+            policy: settings.slow_consumer.policy,
+        },
+        ping_interval_ms: websocket.ping_interval_ms,
+        ping_timeout_ms: websocket.ping_timeout_ms,
+        auth_deadline_ms: websocket.auth_deadline_ms,
+        rate: (rate.frames > 0).then_some(rate),
+        compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
+        read_steps_max: READ_STEPS_MAX,
+        history: settings.histories.clone(),
+    })
+}
+
+fn rules(settings: &Settings, dialect: Dialect) -> Result<Rules, SetupError> {
+    /// There is none in this version; webhook rules deny.
+    const WEBHOOK: bool = false;
+    if settings.dev {
+        return Ok(Rules::open());
+    }
+    if !settings.rules.is_empty() {
+        return Rules::compile(&settings.rules, WEBHOOK).map_err(SetupError::Rules);
+    }
+    Ok(match dialect {
+        Dialect::Topics | Dialect::Echo => Rules::defaults(DialectRules::Topics, WEBHOOK),
+    })
+}
+
+fn verifier(settings: &Settings, generated: &Secret) -> Result<Verifier, KeyError> {
+    let auth = &settings.auth;
+    let mut tokens = TokenSettings {
+        algorithms: auth.algorithms.clone(),
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        leeway_s: auth.leeway_s,
+        require_exp: auth.require_exp,
+        topic_bounds: settings.limits.topic,
+        ..TokenSettings::default()
+    };
+    match &auth.key {
+        AuthKey::Generated => tokens.secret = Some(generated.expose().to_owned()),
+        AuthKey::Secret(secret) => tokens.secret = Some(secret.expose().to_owned()),
+        AuthKey::PublicKey { pem, .. } => tokens.public_key_pem = Some(pem.clone()),
+        AuthKey::Jwks { json, .. } => tokens.jwks = Some(json.clone()),
+    }
+    Verifier::new(&tokens)
+}

@@ -1,0 +1,260 @@
+//! The sockets of a shard: plain file descriptors under one edge-triggered epoll.
+//!
+//! An established connection costs its descriptor, a generation and nothing else here: no task, no
+//! buffer. The shard's one read buffer serves all. This is the [`Port`] that the shard sends
+//! through.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use ahash::RandomState;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+
+use crate::limits::EVENTS_PER_TURN_MAX;
+use crate::mail::ConnKey;
+use crate::mailbox::Wake;
+use crate::node::census::Census;
+use crate::shard::{Port, Sent};
+
+/// The event data of the mailbox's waker.
+const WAKER: u64 = u64::MAX;
+
+/// Wakes a shard's thread out of its wait.
+#[derive(Debug)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A waker and the descriptor that its shard waits on.
+    ///
+    /// # Errors
+    /// The process or the system has no descriptor left.
+    pub fn new() -> std::io::Result<(Self, Arc<OwnedFd>)> {
+        let fd = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        Ok((Self(Arc::clone(&fd)), fd))
+    }
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        // A full counter means that a wake is pending already.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+#[derive(Debug)]
+struct Socket {
+    fd: Option<OwnedFd>,
+    generation: u32,
+    /// Not read for now, though there is something: it does not take its replies.
+    paused: bool,
+    /// On the list of those to be read.
+    ready: bool,
+    /// The other side has closed its direction: to be read until its end.
+    hung_up: bool,
+}
+
+impl Socket {
+    const NONE: Self =
+        Self { fd: None, generation: 0, paused: false, ready: false, hung_up: false };
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes are in the buffer, and there may be more to come.
+    More(usize),
+    /// So many bytes are in the buffer, and no more for now.
+    Drained(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The other side closed, or the socket failed.
+    End,
+}
+
+/// A shard's sockets.
+pub struct Sockets {
+    epoll: OwnedFd,
+    slots: Vec<Socket>,
+    events: Vec<Event>,
+    census: Arc<Census>,
+    /// Bytes read of connections that may cause no more work in their turn.
+    held: HashMap<u32, Box<[u8]>, RandomState>,
+    _waker: Arc<OwnedFd>,
+}
+
+impl Sockets {
+    /// No sockets yet; `waker` is watched with them.
+    ///
+    /// # Errors
+    /// The process or the system has no descriptor left.
+    pub fn new(waker: Arc<OwnedFd>, census: Arc<Census>) -> std::io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &*waker, EventData::new_u64(WAKER), flags)?;
+        let events = Vec::with_capacity(EVENTS_PER_TURN_MAX);
+        Ok(Self {
+            epoll,
+            slots: Vec::new(),
+            events,
+            census,
+            held: HashMap::default(),
+            _waker: waker,
+        })
+    }
+
+    /// The descriptor that is readable while [`Sockets::poll`] has something to tell.
+    pub fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// Takes in a connection's socket.
+    ///
+    /// # Errors
+    /// The system's limit of watched descriptors is reached; the socket is closed.
+    pub fn insert(&mut self, key: ConnKey, fd: OwnedFd) -> std::io::Result<()> {
+        let data = u64::from(key.generation) << 32 | u64::from(key.index);
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;
+        let at = key.index as usize;
+        if at >= self.slots.len() {
+            let wanted = (at + 1).max(self.slots.len() + self.slots.len() / 4);
+            self.slots.reserve_exact(wanted - self.slots.len());
+            self.slots.resize_with(wanted, || Socket::NONE);
+        }
+        self.slots[at] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
+        Ok(())
+    }
+
+    /// Adds what has happened since the last call, without waiting: to `ready` who is to be read and
+    /// is not on that list, to `writable` who can be sent to again. Whether there may be more.
+    pub fn poll(&mut self, ready: &mut Vec<ConnKey>, writable: &mut Vec<ConnKey>) -> bool {
+        self.events.clear();
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let told = epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&at_once));
+        if told.is_err() {
+            return false;
+        }
+        for event in &self.events {
+            let data = event.data.u64();
+            if data == WAKER {
+                continue;
+            }
+            let key = ConnKey { index: data as u32, generation: (data >> 32) as u32 };
+            let flags = event.flags;
+            if flags.contains(EventFlags::OUT) {
+                writable.push(key);
+            }
+            let Some(socket) = self.slots.get_mut(key.index as usize) else { continue };
+            if socket.generation != key.generation {
+                continue;
+            }
+            socket.hung_up |=
+                flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+            let readable = socket.hung_up || flags.contains(EventFlags::IN);
+            if readable && !std::mem::replace(&mut socket.ready, true) {
+                ready.push(key);
+            }
+        }
+        self.events.len() == EVENTS_PER_TURN_MAX
+    }
+
+    /// Puts a connection on the list of those to be read; whether it was not there.
+    pub fn begin(&mut self, key: ConnKey) -> bool {
+        self.get(key).is_some()
+            && !std::mem::replace(&mut self.slots[key.index as usize].ready, true)
+    }
+
+    /// Takes a connection off the list of those to be read, unless it stays on it (`again`).
+    /// `paused` leaves it unread until [`Sockets::resume`].
+    pub fn was_read(&mut self, key: ConnKey, again: bool, paused: bool) {
+        if self.get(key).is_some() {
+            let socket = &mut self.slots[key.index as usize];
+            (socket.ready, socket.paused) = (again, paused);
+        }
+    }
+
+    /// Ends a pause; whether there was one, and the connection is to go on the list again.
+    pub fn resume(&mut self, key: ConnKey) -> bool {
+        self.get(key).is_some() && {
+            let socket = &mut self.slots[key.index as usize];
+            std::mem::take(&mut socket.paused) && !std::mem::replace(&mut socket.ready, true)
+        }
+    }
+
+    /// Whether the other side is done, and only the end is to come.
+    pub fn is_hung_up(&self, key: ConnKey) -> bool {
+        self.get(key).is_some() && self.slots[key.index as usize].hung_up
+    }
+
+    /// Keeps bytes of a connection to be read again first.
+    pub fn hold(&mut self, key: ConnKey, bytes: &[u8]) {
+        if self.get(key).is_some() && !bytes.is_empty() {
+            self.held.insert(key.index, bytes.into());
+        }
+    }
+
+    /// Reads from a connection into the buffer.
+    pub fn read(&mut self, key: ConnKey, buffer: &mut [u8]) -> Read {
+        if self.get(key).is_some()
+            && let Some(held) = self.held.remove(&key.index)
+        {
+            buffer[..held.len()].copy_from_slice(&held);
+            return Read::More(held.len());
+        }
+        let Some(fd) = self.get(key) else { return Read::Nothing };
+        match recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Read::End,
+            Ok((bytes, _)) if bytes < buffer.len() => Read::Drained(bytes),
+            Ok((bytes, _)) => Read::More(bytes),
+            Err(Errno::AGAIN) => Read::Nothing,
+            Err(Errno::INTR) => Read::More(0),
+            Err(_) => Read::End,
+        }
+    }
+
+    fn get(&self, key: ConnKey) -> Option<&OwnedFd> {
+        let socket = self.slots.get(key.index as usize)?;
+        if socket.generation == key.generation { socket.fd.as_ref() } else { None }
+    }
+
+    fn current(&self, conn: u32) -> Option<&OwnedFd> {
+        self.slots.get(conn as usize)?.fd.as_ref()
+    }
+}
+
+impl Port for Sockets {
+    fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
+        let Some(fd) = self.current(conn) else { return Sent::Gone };
+        loop {
+            match send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(taken) => return Sent::Bytes(taken),
+                Err(Errno::INTR) => {}
+                // No room, or no memory for now: both end with a writable event.
+                Err(Errno::AGAIN) => return Sent::Bytes(0),
+                Err(_) => return Sent::Gone,
+            }
+        }
+    }
+
+    fn shut(&mut self, conn: u32) {
+        if let Some(fd) = self.current(conn) {
+            // A socket that is dead already needs no more shutting.
+            let _ = shutdown(fd, Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, conn: u32, address: IpAddr) {
+        // A connection that epoll refused has no socket here, and was counted in all the same.
+        if let Some(socket) = self.slots.get_mut(conn as usize) {
+            *socket = Socket::NONE;
+        }
+        self.held.remove(&conn);
+        self.census.leave(address);
+    }
+}
