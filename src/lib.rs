@@ -1,6 +1,47 @@
 //! Shardwire: a sharded WebSocket publish/subscribe broker for very many connections.
+//!
+//! # The map
+//!
+//! Layers only look down; `tests/house.rs` holds that true.
+//!
+//! | layer | rooms | may import |
+//! |---|---|---|
+//! | program | [`cli`] | everything below |
+//! | process | [`node`]: threads, sockets, the turn, the drain | `shard`, `http`, `wire`, `auth`, root words |
+//! | edges | [`http`]: routes, headers, reports | root words |
+//! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
+//! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
+//! | root words | [`topic`], [`message`], [`mail`], [`mailbox`], [`interest`], [`close`], [`metrics`], [`config`], [`limits`], [`time`] | each other |
+//!
+//! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
+//! and the time go in; bytes to send and mail come out. Sockets live in `node` alone, tokio there and
+//! in `cli` for signals.
+//!
+//! # The way of a message
+//!
+//! ```text
+//! in     kernel -> node/sockets (one read buffer a shard) -> wire/frame (unmasked in place)
+//!        -> wire/json, wire/topics: a request that borrows the buffer
+//! rule   shard/session: state, rate, auth/rules
+//! here   shard/topics: who matches -> shard/fanout: encoded once a lane
+//!        -> shard/outbox: a byte range on each subscriber's chain, the subscriber on the dirty list
+//! there  mail::Delivery(Arc<Message>) -> mailbox -> the other shard's turn -> the same from "here"
+//! out    end of turn: each dirty connection once, one send; what the kernel refuses waits, by
+//!        reference and counted, in shard/outbox/backlog
+//! ```
+//!
+//! # Invariants
+//!
+//! - What a shard owns nobody else touches. Between shards there is mail, and the interest table.
+//! - A subscription is in the topic index and the interest table before `subscribed` is queued.
+//! - A message is encoded once a shard and encoding, whatever the number of subscribers.
+//! - A connection is sent to once a turn.
+//! - Taking a delivery makes no mail but answers to receipts, which are bounded; taking a request
+//!   may, and waits while mail cannot go out.
+//! - Every queue, cache and buffer has a bound in [`limits`] or a setting, and a counter or refusal.
 
 pub mod auth;
+pub mod cli;
 pub mod close;
 pub mod config;
 pub mod http;

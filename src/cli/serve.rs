@@ -1,0 +1,194 @@
+//! `shardwire serve`: the broker from its start to its end.
+//!
+//! Sets up logging, starts the node, says what a newcomer can paste, waits for a signal, drains.
+//! Everything goes to standard error; the last start-up line is `listening on http://HOST:PORT`.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::EXIT_USAGE;
+use super::token::{TokenRequest, mint};
+use crate::config::{AuthKey, Loaded, Log, LogFormat, LogLevel, Secret, Settings};
+use crate::node::{Node, Setup, clock};
+
+/// Hours that the token printed at the start is good for.
+const TRIAL_TOKEN_HOURS: u64 = 24;
+
+/// Runs the broker until it is told to end.
+pub fn run(loaded: Loaded) -> ExitCode {
+    let Loaded { settings, warnings, .. } = loaded;
+    start_log(&settings.log);
+    if settings.log.format == LogFormat::Json {
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+    // Caught from before the first connection: a signal must never end the broker undrained.
+    let signals = Signals::new();
+    let generated = Secret::new(random_secret());
+    let setup = match Setup::new(&settings, &generated) {
+        Ok(setup) => setup,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let (shards, wanted) = (setup.shards, setup.address);
+    let node = match Node::start(setup) {
+        Ok(node) => node,
+        Err(error) => {
+            eprintln!("error: cannot listen on {wanted}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    greet(&settings, &node, shards, &generated);
+    let drain_ms = settings.server.drain_ms;
+    let signal = signals.wait();
+    tracing::info!("{signal}: draining, for {drain_ms} ms at most; once more to end at once");
+    std::thread::spawn(move || {
+        let signal = signals.wait();
+        tracing::warn!("{signal} again: ended undrained");
+        std::process::exit(1);
+    });
+    node.drain(Duration::from_millis(drain_ms));
+    tracing::info!("ended");
+    ExitCode::SUCCESS
+}
+
+fn start_log(log: &Log) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let to_stderr = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // A second start in one process (a test) keeps the first one's log.
+    let _ = match log.format {
+        LogFormat::Text => to_stderr.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => to_stderr.json().try_init(),
+    };
+}
+
+/// What a newcomer needs, and the line that says the broker is up.
+fn greet(settings: &Settings, node: &Node, shards: u8, generated: &Secret) {
+    let address = node.address();
+    let up = format!("listening on http://{address}");
+    if settings.log.format == LogFormat::Json {
+        if settings.auth.key == AuthKey::Generated {
+            tracing::warn!("no key is configured (JWT_SECRET): no token of yours will be taken");
+        }
+        if settings.dev {
+            tracing::warn!("--dev: everybody may connect and use every topic");
+        }
+        tracing::info!("{up}");
+        return;
+    }
+    let shards = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
+    eprintln!(
+        "shardwire {}: {shards}, up to {} connections",
+        env!("CARGO_PKG_VERSION"),
+        node.connections_max()
+    );
+    if let Some(path) = settings.endpoints.first().map(|endpoint| endpoint.path.as_str()) {
+        if settings.dev {
+            eprintln!("--dev: everybody may connect and use every topic; to try it:");
+            eprintln!("  websocat ws://{}{path}", reachable(address));
+        } else if settings.auth.key == AuthKey::Generated {
+            try_it(settings, reachable(address), path, generated);
+        }
+    }
+    eprintln!("{up}");
+}
+
+fn try_it(settings: &Settings, address: SocketAddr, path: &str, generated: &Secret) {
+    let request = TokenRequest {
+        roles: vec!["admin".to_owned()],
+        ttl: Duration::from_secs(TRIAL_TOKEN_HOURS * 3600),
+        ..TokenRequest::new(&settings.auth, "you")
+    };
+    let Ok(token) = mint(generated, &request, clock::now().wall) else { return };
+    eprintln!(
+        "\
+no key is configured (JWT_SECRET): tokens are good for this run only. One of role admin:
+
+{token}
+
+to try it, in one terminal (Ctrl-D ends it):
+  websocat 'ws://{address}{path}?token={token}'
+  {{\"type\":\"subscribe\",\"topic\":\"demo.*\"}}
+and in another:
+  curl http://{address}/api/publish -H 'Authorization: Bearer {token}' \\
+    -d '{{\"topic\":\"demo.hello\",\"data\":{{\"n\":1}}}}'
+"
+    );
+}
+
+/// An address that a client on this machine can use: "any address" is none.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    address
+}
+
+/// A secret of 256 random bits.
+fn random_secret() -> String {
+    use std::fmt::Write as _;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The signals that end the broker, caught from when this is made on.
+struct Signals(Receiver<&'static str>);
+
+impl Signals {
+    fn new() -> Self {
+        let (told, signals) = channel();
+        let (caught, ready) = channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime needs only descriptors, and some are kept free");
+            runtime.block_on(async move {
+                let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+                let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
+                let _ = caught.send(());
+                loop {
+                    let name = tokio::select! {
+                        _ = term.recv() => "SIGTERM",
+                        _ = interrupt.recv() => "SIGINT",
+                    };
+                    if told.send(name).is_err() {
+                        return;
+                    }
+                }
+            });
+        });
+        ready.recv().expect("the thread that catches signals lives");
+        Self(signals)
+    }
+
+    /// Blocks until the process is told to end; by which signal.
+    fn wait(&self) -> &'static str {
+        self.0.recv().expect("the thread that catches signals lives")
+    }
+}
