@@ -1,0 +1,262 @@
+//! A whole node in this process, met over TCP by a client that we did not write
+//! (tokio-tungstenite).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use shardwire::auth::Rules;
+use shardwire::config::{Dialect, HistorySetting, Origins, SlowConsumerPolicy};
+use shardwire::metrics::Kind;
+use shardwire::node::{Node, Setup};
+use shardwire::shard::outbox::OutboxBound;
+use shardwire::shard::{Endpoint, Policy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+fn policy() -> Policy {
+    Policy::new(vec![Endpoint {
+        path: "/ws".into(),
+        dialect: Dialect::Topics,
+        require_authentication: false,
+        rules: Rules::open(),
+    }])
+}
+
+fn start(shards: u8, policy: Policy) -> Node {
+    try_start(SocketAddr::from(([127, 0, 0, 1], 0)), shards, policy).unwrap()
+}
+
+fn try_start(address: SocketAddr, shards: u8, policy: Policy) -> std::io::Result<Node> {
+    Node::start(Setup {
+        address,
+        shards,
+        policy,
+        origins: Origins::SameHost,
+        trusted_proxies: Vec::new(),
+        api_key: Some("key".into()),
+        connections_max: 0,
+        connections_per_ip_max: 0,
+        request_timeout: Duration::from_secs(10),
+        flush_delay: Duration::ZERO,
+    })
+}
+
+async fn connect(node: &Node) -> Client {
+    connect_async(format!("ws://{}/ws", node.address())).await.unwrap().0
+}
+
+async fn say(client: &mut Client, text: &Value) {
+    client.send(Message::text(text.to_string())).await.unwrap();
+}
+
+async fn hear(client: &mut Client) -> Value {
+    let message = tokio::time::timeout(Duration::from_secs(10), client.next()).await;
+    let text = message.expect("an answer in time").unwrap().unwrap().into_text().unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn what_is_published_reaches_subscribers_on_every_shard() {
+    for shards in [1, 2, 5] {
+        let node = start(shards, policy());
+        runtime().block_on(async {
+            let mut clients = Vec::new();
+            for _ in 0..20 {
+                let mut client = connect(&node).await;
+                say(&mut client, &json!({"type":"subscribe","topic":"a.*","id":7})).await;
+                let reply = hear(&mut client).await;
+                assert_eq!((&reply["type"], &reply["id"]), (&json!("subscribed"), &json!(7)));
+                clients.push(client);
+            }
+            let mut publisher = connect(&node).await;
+            let message = json!({"type":"message","topic":"a.b","data":{"n":1},"id":"x"});
+            say(&mut publisher, &message).await;
+            assert_eq!(hear(&mut publisher).await["type"], "published");
+            for client in &mut clients {
+                let delivered = hear(client).await;
+                assert_eq!(delivered["topic"], "a.b");
+                assert_eq!(delivered["data"], json!({"n":1}));
+            }
+        });
+        node.drain(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn an_address_in_use_is_refused_though_shards_share_theirs() {
+    let node = start(2, policy());
+    for shards in [1, 2] {
+        let error = try_start(node.address(), shards, policy()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
+fn offsets_have_no_gaps_whatever_shard_the_publisher_is_on() {
+    let mut policy = policy();
+    policy.history = vec![HistorySetting { topic: "kept.*".into(), size: 100, ttl_s: 60 }];
+    let node = start(4, policy);
+    runtime().block_on(async {
+        let mut reader = connect(&node).await;
+        say(&mut reader, &json!({"type":"subscribe","topic":"kept.x"})).await;
+        hear(&mut reader).await;
+        let (mut offsets, mut order) = (Vec::new(), Vec::new());
+        for n in 0..20 {
+            let mut publisher = connect(&node).await;
+            let message = json!({"type":"message","topic":"kept.x","data":n,"id":n});
+            say(&mut publisher, &message).await;
+            let answer = hear(&mut publisher).await;
+            assert_eq!((&answer["type"], &answer["id"]), (&json!("published"), &json!(n)));
+            offsets.push(answer["offset"].as_u64().unwrap());
+            order.push(hear(&mut reader).await["data"].as_u64().unwrap());
+        }
+        assert_eq!(offsets, (1..=20).collect::<Vec<_>>());
+        assert_eq!(order, (0..20).collect::<Vec<_>>());
+    });
+    node.drain(Duration::from_millis(500));
+}
+
+#[test]
+fn a_drain_tells_everybody_and_leaves_nothing() {
+    let node = start(3, policy());
+    runtime().block_on(async {
+        let mut clients = Vec::new();
+        for n in 0..30 {
+            let mut client = connect(&node).await;
+            say(&mut client, &json!({"type":"subscribe","topics":["a", "b.*", format!("c.{n}")]}))
+                .await;
+            for _ in 0..3 {
+                assert_eq!(hear(&mut client).await["type"], "subscribed");
+            }
+            clients.push(client);
+        }
+        let metrics: Vec<_> = node.metrics().to_vec();
+        let drained = std::thread::spawn(move || node.drain(Duration::from_secs(5)));
+        for client in &mut clients {
+            let end = tokio::time::timeout(Duration::from_secs(10), client.next()).await.unwrap();
+            let Message::Close(Some(frame)) = end.unwrap().unwrap() else {
+                panic!("a close frame is the last thing said");
+            };
+            assert_eq!(u16::from(frame.code), 1001);
+            // The client's answer goes out with the next poll, which ends in the socket's end.
+            assert!(client.next().await.is_none_or(|end| end.is_err()));
+        }
+        drained.join().unwrap();
+        for shard in metrics {
+            for gauge in shard.readings().filter(|reading| reading.kind == Kind::Gauge) {
+                assert_eq!(gauge.value, 0, "{}", gauge.name);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_close_with_the_end_right_behind_it_is_answered() {
+    use std::io::{Read, Write};
+    let node = start(1, policy());
+    for _ in 0..20 {
+        let mut stream = std::net::TcpStream::connect(node.address()).unwrap();
+        let handshake = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(handshake.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        // A request, a close frame of code 1000 (masked by zeros), and the end, all at once.
+        let request = br#"{"type":"ping"}"#;
+        let mut bytes = vec![0x81, 0x80 | request.len() as u8, 0, 0, 0, 0];
+        bytes.extend_from_slice(request);
+        bytes.extend_from_slice(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.windows(6).any(|part| part == b"\"pong\""), "{answer:?}");
+        assert!(answer.ends_with(&[0x88, 2, 0x03, 0xe8]), "{answer:?}");
+    }
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
+fn a_large_batch_is_published_whole_whatever_shard_its_readers_are_on() {
+    const ITEMS: usize = 10_000;
+    let node = start(4, policy());
+    runtime().block_on(async {
+        let mut readers = Vec::new();
+        for _ in 0..8 {
+            let mut reader = connect(&node).await;
+            say(&mut reader, &json!({"type":"subscribe","topic":"batch"})).await;
+            hear(&mut reader).await;
+            readers.push(reader);
+        }
+        let items: Vec<Value> = (0..ITEMS).map(|n| json!({"topic":"batch","data":n})).collect();
+        let body = Value::from(items).to_string();
+        let mut stream = TcpStream::connect(node.address()).await.unwrap();
+        let head = format!(
+            "POST /api/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+            Authorization: Bearer key\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let read = tokio::spawn(async move {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        });
+        for reader in &mut readers {
+            for n in 0..ITEMS {
+                assert_eq!(hear(reader).await["data"], n);
+            }
+        }
+        let answer = read.await.unwrap();
+        assert_eq!(answer.matches("{\"delivered\":8}").count(), ITEMS);
+    });
+    node.drain(Duration::from_millis(500));
+}
+
+#[test]
+fn a_slow_consumer_is_heard_though_its_outbox_is_full() {
+    let mut policy = policy();
+    policy.outbox = OutboxBound { bytes_max: 64 << 10, policy: SlowConsumerPolicy::DropOldest };
+    let node = start(1, policy);
+    runtime().block_on(async {
+        let mut slow = connect(&node).await;
+        say(&mut slow, &json!({"type":"subscribe","topic":"flood"})).await;
+        hear(&mut slow).await;
+        // From here on it writes and never reads.
+        let mut publisher = connect(&node).await;
+        let data = "x".repeat(10_000);
+        let metrics = std::sync::Arc::clone(&node.metrics()[0]);
+        let mut count = 0;
+        while metrics.dropped_oldest_total.get() == 0 {
+            count += 1;
+            assert!(count < 10_000, "a hundred megabytes do not fill the outbox");
+            let message = json!({"type":"message","topic":"flood","data":data,"id":0});
+            say(&mut publisher, &message).await;
+            hear(&mut publisher).await;
+        }
+        say(&mut slow, &json!({"type":"unsubscribe","topic":"flood"})).await;
+        let started = std::time::Instant::now();
+        while metrics.subscriptions.get() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(10), "it was not heard");
+            tokio::task::yield_now().await;
+        }
+    });
+    node.drain(Duration::from_millis(200));
+}

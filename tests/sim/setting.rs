@@ -1,0 +1,142 @@
+//! What a run is played with: shards, policy, names, manners, all drawn from the one source, and
+//! what all parts of the simulation must agree on: tokens and the plain meaning of a pattern.
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
+use shardwire::config::{Dialect, HistorySetting, SlowConsumerPolicy};
+use shardwire::shard::outbox::OutboxBound;
+use shardwire::shard::{Endpoint, Policy, RateLimit};
+
+use super::random::Random;
+
+/// The wall clock when a run begins.
+pub const START_WALL_MS: u64 = 1_769_860_800_000;
+const SECRET: &str = "a secret for simulations";
+
+/// The endpoint where nobody needs a token.
+pub const OPEN: u8 = 0;
+/// The endpoint where everyone needs one.
+pub const GUARDED: u8 = 1;
+
+/// The drawn facts of a run.
+pub struct Setting {
+    pub shards: u8,
+    pub mailbox_mails: usize,
+    pub topics: Vec<String>,
+    pub patterns: Vec<String>,
+    pub slow: SlowConsumerPolicy,
+    pub rated: bool,
+    /// Nobody dies, breaks the protocol or leaves.
+    pub calm: bool,
+    /// One shard at some time publishes more than mailboxes and spill hold.
+    pub storm: bool,
+    /// The drain begins amid the traffic.
+    pub early_drain: bool,
+    pub clients_max: usize,
+    pub steps: u64,
+}
+
+impl Setting {
+    /// Draws one, with the policy that goes with it.
+    pub fn draw(random: &mut Random, steps: u64) -> (Self, Policy) {
+        let shards = random.within(1..6) as u8;
+        let (topics, patterns) = names(random);
+        let slow = random.pick(&[
+            SlowConsumerPolicy::Disconnect,
+            SlowConsumerPolicy::DropOldest,
+            SlowConsumerPolicy::DropNewest,
+            SlowConsumerPolicy::Conflate,
+        ]);
+        let setting = Self {
+            shards,
+            mailbox_mails: random.within(1..9) as usize,
+            topics,
+            patterns,
+            slow,
+            rated: random.one_in(4),
+            calm: random.one_in(3),
+            storm: random.one_in(16),
+            early_drain: random.one_in(4),
+            clients_max: random.within(4..24) as usize,
+            steps,
+        };
+        let policy = setting.policy(random);
+        (setting, policy)
+    }
+
+    fn policy(&self, random: &mut Random) -> Policy {
+        let endpoint = |path: &str, require_authentication, rules| Endpoint {
+            path: path.into(),
+            dialect: Dialect::Topics,
+            require_authentication,
+            rules,
+        };
+        let mut policy = Policy::new(vec![
+            endpoint("/open", false, Rules::open()),
+            endpoint("/guarded", true, Rules::defaults(DialectRules::Topics, false)),
+        ]);
+        let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
+        policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));
+        policy.outbox =
+            OutboxBound { bytes_max: random.within(300..20_000) as usize, policy: self.slow };
+        if random.one_in(3) {
+            policy.read_steps_max = random.below(10);
+        }
+        policy.subscriptions_max = random.within(2..12) as usize;
+        policy.message_bytes_max = 16 << 10;
+        policy.rate = self.rated.then_some(RateLimit { frames: 20, window_ms: 100 });
+        policy.ping_interval_ms = random.within(200..3000);
+        policy.ping_timeout_ms = policy.ping_interval_ms * random.within(2..6);
+        policy.compression_min_bytes = random.one_in(2).then_some(100);
+        policy.history = vec![HistorySetting {
+            topic: "*.h.*".into(),
+            size: 5,
+            ttl_s: random.within(1..9) * 10_000,
+        }];
+        policy
+    }
+
+    /// Whether a topic has a history.
+    pub fn has_history(topic: &str) -> bool {
+        topic.split('.').nth(1) == Some("h")
+    }
+}
+
+/// A token of a user, good for so many seconds from the beginning of the run.
+pub fn token(user: &str, seconds: u64) -> String {
+    let claims = json!({"sub": user, "exp": START_WALL_MS / 1000 + seconds});
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Topics, and patterns that match some of them.
+fn names(random: &mut Random) -> (Vec<String>, Vec<String>) {
+    let groups = ["g0", "g1", "g2"];
+    let topics: Vec<String> = (0..random.within(2..9))
+        .map(|number| {
+            let (group, kind) = (random.pick(&groups), random.pick(&["h", "n", "n"]));
+            // The end makes it another home shard in another run.
+            format!("{group}.{kind}.{number}-{}", random.below(100))
+        })
+        .collect();
+    let mut patterns = topics.clone();
+    for text in ["**", "*.h.*", "*.n.**", "**.h.**", "x.*"] {
+        patterns.push(text.into());
+    }
+    for group in groups {
+        patterns.extend([format!("{group}.**"), format!("{group}.*.*"), format!("{group}.h.**")]);
+    }
+    (topics, patterns)
+}
+
+/// Whether a pattern matches a topic, the plain way.
+pub fn matches(pattern: &[&str], topic: &[&str]) -> bool {
+    match (pattern.split_first(), topic.split_first()) {
+        (None, None) => true,
+        (Some((&"**", behind)), Some((_, rest))) => matches(behind, rest) || matches(pattern, rest),
+        (Some((wanted, behind)), Some((segment, rest))) => {
+            (*wanted == "*" || wanted == segment) && matches(behind, rest)
+        }
+        _ => false,
+    }
+}
