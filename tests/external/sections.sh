@@ -1,0 +1,95 @@
+# What each section of tests/run does: a function each, run in a shell of its own with `set -e`.
+#
+# A section prints `# N passed, N failed` if it counts its checks, and lines beginning with `= ` for
+# what is worth showing even when all is well (see summary.sh).
+
+export PYTHONDONTWRITEBYTECODE=1
+
+# limit SECONDS COMMAND…: only there to end a hang. In the foreground, for otherwise `timeout` leaves
+# the section's process group, and nobody could stop what it runs.
+limit() {
+    timeout --foreground --kill-after=30 "$@"
+}
+
+need_cargo() {
+    command -v cargo >/dev/null || cannot "cargo is missing (a Rust toolchain as in Cargo.toml)"
+    # Some crates have a part in C.
+    debian cc build-essential
+}
+
+# The broker as it is shipped, unless the caller brings one.
+need_binary() {
+    if [ -n "${SHARDWIRE_BIN:-}" ]; then return 0; fi
+    need_cargo
+    limit 3600 cargo build --release --locked --bin shardwire ||
+        cannot "there is no broker to test: the release build failed"
+}
+
+section_fmt() {
+    need_cargo
+    cargo fmt --version || cannot "rustfmt is missing (rustup component add rustfmt)"
+    cargo fmt --check
+}
+
+section_clippy() {
+    need_cargo
+    cargo clippy --version || cannot "clippy is missing (rustup component add clippy)"
+    limit 3600 cargo clippy --locked --all-targets -- -D warnings
+}
+
+section_doc() {
+    need_cargo
+    RUSTDOCFLAGS="-D warnings" limit 3600 cargo doc --locked --no-deps
+}
+
+section_test() {
+    need_cargo
+    limit 3600 cargo test --locked --no-fail-fast
+}
+
+section_build() {
+    need_cargo
+    limit 3600 cargo build --release --locked --bin shardwire
+}
+
+section_ws() {
+    need_node
+    need_binary
+    limit 900 node tests/external/ws/run.mjs
+}
+
+section_websockets() {
+    need_node # for the starter of the broker
+    need_websockets
+    need_binary
+    limit 300 node tests/external/with-broker.mjs tests/external/websockets/shardwire.toml \
+        "$PYTHON_HOME/bin/python" tests/external/websockets/run.py
+}
+
+section_chromium() {
+    need_node
+    need_chromium
+    need_binary
+    limit 300 node tests/external/chromium/run.mjs
+}
+
+section_autobahn() {
+    need_node # for the starter of the broker
+    need_autobahn
+    need_binary
+    limit 6000 node tests/external/with-broker.mjs tests/external/autobahn/shardwire.toml \
+        tests/external/autobahn/run "$AUTOBAHN_HOME" "$CACHE/autobahn-report" "${DEFLATE[@]}"
+}
+
+section_fuzz() {
+    need_cargo
+    [ -f tests/fuzz/run ] || cannot "tests/fuzz/run is missing: nothing was fuzzed"
+    limit 7200 bash tests/fuzz/run "${FUZZ_SECONDS:-60}"
+}
+
+# Every benchmark runs once, unmeasured: it has to work, its figures are taken elsewhere.
+section_bench() {
+    need_cargo
+    compgen -G 'benches/*' >/dev/null || cannot "benches/ is missing: no benchmark was run"
+    limit 3600 cargo test --locked --bench '*'
+}
