@@ -1,0 +1,158 @@
+//! The role `broker`: a node in a process of its own, which answers questions about itself.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+use shardwire::auth::{Rules, TokenSettings, Verifier};
+use shardwire::config::{Dialect, Origins};
+use shardwire::node::{Node, Setup};
+use shardwire::shard::{Endpoint, Policy};
+
+use super::arguments::Arguments;
+use super::child::{self, Child};
+use super::memory::Memory;
+
+/// The name of the role.
+pub const ROLE: &str = "broker";
+/// The endpoint's path.
+pub const PATH: &str = "/ws";
+/// The key of its HTTP API.
+pub const API_KEY: &str = "a-key-for-measuring";
+const SECRET: &str = "a-secret-for-measuring-of-32-bytes";
+
+/// A broker that was started.
+pub struct Broker {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Broker {
+    /// Starts one with so many shards; with `tokens`, nobody comes in without. `processor` pins the
+    /// whole process.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(shards: usize, tokens: bool, processor: Option<usize>) -> Self {
+        let (shards, processor) = (shards.to_string(), processor.map(|number| number.to_string()));
+        let mut arguments = vec!["--shards", &shards];
+        if tokens {
+            arguments.push("--tokens");
+        }
+        if let Some(processor) = &processor {
+            arguments.extend(["--processor", processor]);
+        }
+        let mut child = Child::start(ROLE, &arguments);
+        let address = child.hear().parse().expect("an address");
+        Self { child, address }
+    }
+
+    /// Nanoseconds of processor time used so far.
+    pub fn cpu_ns(&mut self) -> u64 {
+        self.child.ask_number("cpu")
+    }
+
+    /// Processor time in clock ticks: its own code, the kernel.
+    ///
+    /// # Panics
+    /// When the child is of another mind.
+    pub fn cpu_ticks(&mut self) -> (u64, u64) {
+        let answer = self.child.ask("ticks");
+        let (user, system) = answer.split_once(' ').expect("two numbers");
+        (user.parse().expect("a number"), system.parse().expect("a number"))
+    }
+
+    /// Its memory.
+    pub fn memory(&mut self) -> Memory {
+        Memory::from_line(&self.child.ask("memory"))
+    }
+
+    /// The sum of a metric over its shards.
+    ///
+    /// # Panics
+    /// When there is no such metric.
+    pub fn metric(&mut self, name: &str) -> u64 {
+        self.child.ask_number(name)
+    }
+
+    /// Waits until no more than so many connections are left.
+    ///
+    /// # Panics
+    /// When that takes longer than half a minute.
+    pub fn wait_for_connections(&mut self, most: u64) {
+        for _ in 0..3000 {
+            if self.metric("connections") <= most {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{} connections are still there", self.metric("connections"));
+    }
+}
+
+/// The child's side of [`Broker`].
+///
+/// # Panics
+/// When the node cannot start.
+pub fn run(arguments: &Arguments) {
+    if let Some(processor) = arguments.number("processor") {
+        child::pin(processor);
+    }
+    let shards = arguments.number("shards").unwrap_or(1);
+    let node = Node::start(Setup {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        shards: u8::try_from(shards).expect("at most 64 shards"),
+        policy: policy(arguments.has("tokens")),
+        origins: Origins::SameHost,
+        trusted_proxies: Vec::new(),
+        api_key: Some(API_KEY.into()),
+        connections_max: 0,
+        connections_per_ip_max: 100,
+        request_timeout: Duration::from_secs(10),
+        flush_delay: Duration::ZERO,
+    })
+    .expect("a node starts");
+    child::say(&node.address().to_string());
+    child::answer(|question| match question {
+        "cpu" => child::cpu_ns().to_string(),
+        "ticks" => {
+            let (user, system) = child::cpu_ticks();
+            format!("{user} {system}")
+        }
+        "memory" => Memory::read().to_line(),
+        metric => {
+            let readings = node.metrics().iter().flat_map(|shard| shard.readings());
+            let values = readings.filter(|reading| reading.name == metric);
+            let sum = values.map(|reading| reading.value).reduce(|sum, value| sum + value);
+            sum.map_or("no such metric".into(), |sum| sum.to_string())
+        }
+    });
+}
+
+fn policy(tokens: bool) -> Policy {
+    let mut policy = Policy::new(vec![Endpoint {
+        path: PATH.into(),
+        dialect: Dialect::Topics,
+        require_authentication: tokens,
+        rules: Rules::open(),
+    }]);
+    if tokens {
+        let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
+        policy.verifier = Some(Verifier::new(&settings).expect("a secret is a key"));
+    }
+    policy
+}
+
+/// A token that such a broker believes, good for an hour.
+///
+/// # Panics
+/// Never: the claims are plain.
+pub fn token(user: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let expires_s = now.unwrap_or_default().as_secs() + 3600;
+    let claims = json!({"sub": user, "exp": expires_s});
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    encode(&Header::default(), &claims, &key).expect("plain claims")
+}
