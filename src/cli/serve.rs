@@ -120,16 +120,20 @@ fn try_it(settings: &Settings, address: SocketAddr, path: &str, generated: &Secr
     let Ok(token) = mint(generated, &request, clock::now().wall) else { return };
     eprintln!(
         "\
-no key is configured (JWT_SECRET): tokens are good for this run only. One of role admin:
+no key is configured (JWT_SECRET): tokens are good for this run only. One of role admin, to be
+pasted first in each terminal where you try it:
 
-{token}
+export TOKEN={token}
 
-to try it, in one terminal (Ctrl-D ends it):
-  websocat 'ws://{address}{path}?token={token}'
-  {{\"type\":\"subscribe\",\"topic\":\"demo.*\"}}
-and in another:
-  curl http://{address}/api/publish -H 'Authorization: Bearer {token}' \\
-    -d '{{\"topic\":\"demo.hello\",\"data\":{{\"n\":1}}}}'
+To hear (Ctrl-D ends it):
+
+websocat \"ws://{address}{path}?token=$TOKEN\"
+{{\"type\":\"subscribe\",\"topic\":\"demo.*\"}}
+
+To publish, in another terminal:
+
+curl http://{address}/api/publish -H \"Authorization: Bearer $TOKEN\" \\
+  -d '{{\"topic\":\"demo.hello\",\"data\":{{\"n\":1}}}}'
 "
     );
 }
