@@ -2,14 +2,15 @@
 //! that a shard gives back what those who left had.
 //!
 //! A real [`Shard`] and real frames, no sockets: what the kernel keeps is not in the figure.
-#![allow(unsafe_code)] // A counting allocator cannot be written without.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[allow(unsafe_code)] // A counting allocator cannot be written without.
+mod counting;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use counting::held;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
 use shardwire::config::Dialect;
@@ -25,49 +26,6 @@ const CONNECTIONS: usize = 15_000;
 /// Heap bytes of an idle connection with two subscriptions, half of them with an identity.
 const BYTES_MAX: usize = 300;
 const NOW: Now = Now { mono_ms: 1000, wall: Timestamp(1_769_860_800_000) };
-
-thread_local! {
-    /// Bytes this thread holds.
-    static HELD: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-/// Counts bytes as asked for; the allocator's own overhead is not in it.
-fn count(bytes: usize, sign: isize) {
-    // A thread that is ending has no count any more.
-    let _ = HELD.try_with(|held| held.set(held.get() + sign * bytes.cast_signed()));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; the count is a plain thread-local
-// cell that allocates nothing and needs no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(layout.size(), -1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(layout.size(), -1);
-        count(size, 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn held() -> isize {
-    HELD.get()
-}
 
 struct Awake;
 

@@ -1,54 +1,15 @@
 //! What the topic index costs in heap bytes, counted at the allocator, and that it gives it back.
-#![allow(unsafe_code)] // A counting allocator cannot be written without.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[allow(unsafe_code)] // A counting allocator cannot be written without.
+mod counting;
 
+use counting::held;
 use shardwire::shard::topics::Topics;
 use shardwire::topic::{Pattern, Topic, TopicBounds};
 
-thread_local! {
-    /// Bytes this thread holds; tests run beside each other and free what they allocate.
-    static HELD: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-/// Counts bytes as asked for; the allocator's own overhead is not in it.
-fn count(bytes: usize, sign: isize) {
-    // A thread that is ending has no count any more.
-    let _ = HELD.try_with(|held| held.set(held.get() + sign * bytes.cast_signed()));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; the count is a plain thread-local
-// cell that allocates nothing and needs no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(layout.size(), -1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(layout.size(), -1);
-        count(size, 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Heap bytes of this thread since `start`.
 fn held_since(start: isize) -> usize {
-    usize::try_from(HELD.get() - start).unwrap()
+    usize::try_from(held() - start).unwrap()
 }
 
 fn subscribe(topics: &mut Topics, conn: u32, text: &str) {
@@ -60,7 +21,7 @@ fn start() -> isize {
     let mut topics = Topics::default();
     subscribe(&mut topics, 0, "warm.*");
     drop(topics);
-    HELD.get()
+    held()
 }
 
 /// An idle connection: a topic of its own and one that all share.
