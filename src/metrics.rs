@@ -101,6 +101,8 @@ shard_metrics! {
     messages_received_total: Counter,
     /// Bytes read from clients.
     bytes_received_total: Counter,
+    /// Reads cut short because they caused as much work as one read may.
+    reads_cut_total: Counter,
     /// Messages published by this shard's clients and HTTP requests.
     messages_published_total: Counter,
     /// Publishes over HTTP refused because the shard drains or is overloaded.

@@ -160,6 +160,7 @@ impl Shard {
         let taken = decoder.consumed();
         hub.slots[conn].partial = partial;
         hub.metrics.bytes_received_total.add(taken as u64);
+        hub.metrics.reads_cut_total.add(u64::from(taken < all));
         taken
     }
 
