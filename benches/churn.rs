@@ -357,6 +357,7 @@ impl Scene {
                     *deliveries += 1;
                 }
                 (Heard::Text(_), _) => {}
+                (Heard::Compressed(_), _) => panic!("nobody offered compression"),
                 (Heard::Close(code), _) => *closed.entry(code).or_insert(0) += 1,
                 (Heard::End, Part::Doomed { .. } | Part::Gone) => end = true,
                 (Heard::End, Part::Publisher | Part::Subscriber(_)) => panic!("{number} was cut"),

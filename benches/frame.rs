@@ -7,9 +7,12 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use shardwire::wire::deflate::{Deflater, Inflater};
-use shardwire::wire::frame::{Decoder, FrameBounds, OpCode, begin, end, header_len, put_frame};
+use shardwire::wire::frame::{
+    Decoder, FrameBounds, OpCode, Sender, begin, end, header_len, put_frame,
+};
 
-const BOUNDS: FrameBounds = FrameBounds { message_bytes_max: 1 << 20, compression: true };
+const BOUNDS: FrameBounds =
+    FrameBounds { message_bytes_max: 1 << 20, compression: true, sender: Sender::Client };
 
 /// A client's frame. The mask has no top bit set, so ASCII stays UTF-8 masked or not.
 fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {

@@ -69,14 +69,25 @@ pub const ENCODER_BYTES_KEPT: usize = 64 << 10;
 pub const INFLATED_BYTES_KEPT: usize = 64 << 10;
 /// Bytes up to which frames for one connection are copied together to go out in one send.
 pub const CORK_BYTES_MAX: usize = 64 << 10;
-/// Milliseconds of one tick of the timer wheel: deadlines are that exact.
-pub const TICK_MS: u64 = 16;
+/// Milliseconds of one tick of the timer wheel: deadlines are that exact, and ticks are counted for
+/// eight years.
+pub const TICK_MS: u64 = 64;
 /// Publishes over HTTP whose deliveries one shard counts at a time.
 pub const RECEIPTS_MAX: usize = 100_000;
 /// Topics whose history one shard keeps; a publish to one more drops the least recently used.
 pub const HISTORY_TOPICS_MAX: usize = 100_000;
 /// Sockets whose readiness a shard takes from the kernel at a time.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
+/// Connections that a shard ends in one flush, so that deliveries go out in between: to close a
+/// socket takes the kernel ten microseconds or more. A turn flushes once, and once more each time
+/// that its output is full. Those who wait to be ended still hold their descriptors and count for
+/// `limits.max_connections_per_ip`.
+pub const ENDS_PER_TURN_MAX: usize = 64;
+/// Flushes of a shard when the node is over, to answer those who said goodbye: 65,536 of them, in a
+/// second or so.
+pub const LAST_FLUSHES_MAX: usize = 1024;
+/// Deadlines that a shard acts on in one turn; each may cost a send.
+pub const DEADLINES_PER_TURN_MAX: usize = 1024;
 /// Bytes of the headers of an HTTP request.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Header lines of an HTTP request.

@@ -87,6 +87,8 @@ shard_metrics! {
     connections_authenticated: Gauge,
     /// WebSocket connections established.
     connections_opened_total: Counter,
+    /// WebSocket connections that are over and wait for the turn that ends them.
+    connections_ending: Gauge,
     /// WebSocket connections ended, for whatever reason.
     connections_ended_total: Counter,
     /// Upgrades refused before the handshake: limits, origins, tokens.
@@ -119,6 +121,8 @@ shard_metrics! {
     sends_total: Counter,
     /// Turns of the shard.
     turns_total: Counter,
+    /// Turns with more deadlines than one turn acts on.
+    deadlines_deferred_total: Counter,
     /// Requests answered with an error.
     refusals_total: Counter,
     /// Requests refused over the rate limit.

@@ -124,7 +124,9 @@ fn leave(shard: &mut Shard, keys: &[ConnKey]) {
     for key in keys {
         shard.gone(*key);
     }
-    shard.flush(NOW, &mut Sink);
+    while shard.is_ending() {
+        shard.flush(NOW, &mut Sink);
+    }
     shard.check_empty(NOW);
 }
 
@@ -207,7 +209,9 @@ fn leave_quietly(shard: &mut Shard, keys: &[ConnKey]) {
     for key in keys {
         shard.gone(*key);
     }
-    shard.flush(NOW, &mut Sink);
+    while shard.is_ending() {
+        shard.flush(NOW, &mut Sink);
+    }
 }
 
 /// One turn of a hundred thousand frames, most of them kept back for a client that does not read.

@@ -7,6 +7,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use shardwire::auth::{Rules, TokenSettings, Verifier};
 use shardwire::config::{Dialect, Origins};
+use shardwire::limits::COMPRESSION_BYTES_MIN;
 use shardwire::node::{Node, Setup};
 use shardwire::shard::{Endpoint, Policy};
 
@@ -138,6 +139,8 @@ fn policy(tokens: bool) -> Policy {
         require_authentication: tokens,
         rules: Rules::open(),
     }]);
+    // For those who offer it.
+    policy.compression_min_bytes = Some(COMPRESSION_BYTES_MIN);
     if tokens {
         let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
         policy.verifier = Some(Verifier::new(&settings).expect("a secret is a key"));

@@ -28,6 +28,8 @@ pub enum Heard<'a> {
     Open,
     /// A text message.
     Text(&'a str),
+    /// A compressed text message, as it came.
+    Compressed(&'a [u8]),
     /// A close frame with its code.
     Close(u16),
     /// The connection is over.
@@ -210,6 +212,7 @@ impl Client {
         while let Some((opcode, payload, end)) = frame(&bytes[at..]) {
             match opcode {
                 0x81 => tell(Heard::Text(std::str::from_utf8(payload).expect("UTF-8"))),
+                0xC1 => tell(Heard::Compressed(payload)),
                 0x88 => {
                     let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
                     tell(Heard::Close(code));

@@ -23,6 +23,23 @@ pub struct Facts<'a> {
     pub now: Now,
     /// Whether the broker is shutting down.
     pub draining: bool,
+    /// Reads what the process uses; asked by `/metrics` alone.
+    pub process: fn() -> Process,
+}
+
+/// What the whole process uses; what cannot be read is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Processor time of all its threads since its start.
+    pub cpu_us: u64,
+    /// Resident memory.
+    pub resident_bytes: Option<u64>,
+    /// Open file descriptors.
+    pub open_descriptors: Option<u64>,
+    /// File descriptors that it may have; `None` is no limit.
+    pub descriptors_max: Option<u64>,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub start_ms: u64,
 }
 
 impl Facts<'_> {
@@ -124,16 +141,54 @@ impl Facts<'_> {
         }
         head(&mut text, "uptime_seconds", "Seconds since the start.", Kind::Gauge);
         let _ = writeln!(text, "shardwire_uptime_seconds {}", self.now.mono_ms / 1000);
+        put_process(&mut text, &(self.process)());
         super::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
     }
 }
 
+/// The process under the names that Prometheus' client libraries give to it.
+fn put_process(text: &mut String, process: &Process) {
+    let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    let whole = |value: Option<u64>| value.map(|value| value.to_string());
+    for (name, help, kind, value) in [
+        (
+            "cpu_seconds_total",
+            "Processor time of all threads.",
+            Kind::Counter,
+            Some(seconds(process.cpu_us)),
+        ),
+        ("resident_memory_bytes", "Resident memory.", Kind::Gauge, whole(process.resident_bytes)),
+        ("open_fds", "Open file descriptors.", Kind::Gauge, whole(process.open_descriptors)),
+        (
+            "max_fds",
+            "File descriptors that may be open.",
+            Kind::Gauge,
+            whole(process.descriptors_max),
+        ),
+        (
+            "start_time_seconds",
+            "When the process started, since the Unix epoch.",
+            Kind::Gauge,
+            Some(seconds(process.start_ms * 1000)),
+        ),
+    ] {
+        if let Some(value) = value {
+            full_head(text, &format!("process_{name}"), help, kind);
+            let _ = writeln!(text, "process_{name} {value}");
+        }
+    }
+}
+
 fn head(text: &mut String, name: &str, help: &str, kind: Kind) {
+    full_head(text, &format!("shardwire_{name}"), help, kind);
+}
+
+fn full_head(text: &mut String, name: &str, help: &str, kind: Kind) {
     let kind = match kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
     };
-    let _ = writeln!(text, "# HELP shardwire_{name} {help}\n# TYPE shardwire_{name} {kind}");
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
 /// A close reason as a label.
@@ -165,16 +220,26 @@ mod tests {
         shards[1].connections.add(2);
         shards[0].closed_for(Close::Shutdown).add(3);
         let now = Now { mono_ms: 5000, wall: Timestamp(0) };
-        let answer = Facts { shards: &shards, now, draining: false }.metrics();
+        let process = || Process {
+            cpu_us: 61_000_200,
+            resident_bytes: Some(4096),
+            start_ms: 1_700_000_000_125,
+            ..Process::default()
+        };
+        let answer = Facts { shards: &shards, now, draining: false, process }.metrics();
         let body = answer.into_body().collect();
         let bytes = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes();
         let text = std::str::from_utf8(&bytes).unwrap();
         assert!(text.contains("\nshardwire_connections{shard=\"1\"} 2\n"), "{text}");
         assert!(text.contains("reason=\"server_shutting_down\"} 3\n"));
+        assert!(text.contains("\nprocess_cpu_seconds_total 61.000200\n"), "{text}");
+        assert!(text.contains("\nprocess_resident_memory_bytes 4096\n"));
+        assert!(text.contains("\nprocess_start_time_seconds 1700000000.125000\n"));
+        assert!(!text.contains("open_fds"), "what is not known is not told");
         let mut seen = std::collections::HashSet::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').unwrap();
-            value.parse::<u64>().unwrap();
+            assert!(value.parse::<f64>().unwrap() >= 0.0);
             assert!(seen.insert(series), "{series} twice");
         }
     }

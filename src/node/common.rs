@@ -13,6 +13,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::census::Census;
 use crate::node::clock;
+use crate::node::process;
 use crate::node::remembered::Remembered;
 use crate::shard::Policy;
 
@@ -59,7 +60,12 @@ impl Common {
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {
-        Facts { shards: &self.metrics, now: clock::now(), draining: self.is_draining() }
+        Facts {
+            shards: &self.metrics,
+            now: clock::now(),
+            draining: self.is_draining(),
+            process: process::figures,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::close::Refusal;
 use crate::http::publish::Checked;
-use crate::limits::{READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
+use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
 use crate::mail::ConnKey;
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
@@ -124,7 +124,8 @@ impl Local {
         Ok(())
     }
 
-    /// The last turns: what was acknowledged before the end still goes out, on every shard.
+    /// The last turns: what was acknowledged before the end still goes out, on every shard, and who
+    /// said goodbye is answered, so many at most.
     fn end(&self, buffer: &mut [u8]) {
         // A publish goes to its home, from there to the others, and from there to their clients.
         for _ in 0..3 {
@@ -134,6 +135,15 @@ impl Local {
             }
         }
         self.turn(buffer);
+        let shard = &mut *self.shard.borrow_mut();
+        let sockets = &mut *self.sockets.borrow_mut();
+        for _ in 0..LAST_FLUSHES_MAX {
+            // Once in any case: output that was to gather gathers no more.
+            shard.flush(clock::now(), sockets);
+            if !shard.is_ending() {
+                break;
+            }
+        }
     }
 
     fn sleep(&self) -> bool {
@@ -179,6 +189,7 @@ impl Local {
         if shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms) {
             shard.advance(now, sockets);
         }
+        let more_deadlines = shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms);
         self.flush(shard, sockets);
         while let Some(settled) = shard.settled() {
             if let Some(sender) = self.awaited.borrow_mut().remove(&settled.ticket) {
@@ -186,7 +197,7 @@ impl Local {
                 let _ = sender.send(settled);
             }
         }
-        more_mail || more_events || more_to_read
+        more_mail || more_events || more_to_read || more_deadlines || shard.is_ending()
     }
 
     /// Learns which sockets are ready; whether there may be more.
@@ -236,14 +247,16 @@ impl Local {
         again
     }
 
-    /// Flushes, unless the operator wants output gathered for a while and it is not over.
+    /// Flushes, unless the operator wants output gathered for a while and it is not over. Who is to
+    /// be ended does not wait for that.
     fn flush(&self, shard: &mut Shard, sockets: &mut Sockets) {
         let delay = self.common.flush_delay;
-        if !delay.is_zero() && shard.is_dirty() {
+        if !delay.is_zero() && shard.is_dirty() && !shard.is_full() {
             let since = self.dirty_since.get().unwrap_or_else(Instant::now);
             self.dirty_since.set(Some(since));
             if since.elapsed() < delay {
                 shard.send_mail();
+                shard.end_some(clock::now(), sockets);
                 return;
             }
         }

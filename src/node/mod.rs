@@ -8,6 +8,7 @@ mod census;
 pub mod clock;
 mod common;
 mod local;
+mod process;
 mod publishing;
 mod remembered;
 mod serve;

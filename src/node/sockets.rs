@@ -20,6 +20,7 @@ use crate::limits::EVENTS_PER_TURN_MAX;
 use crate::mail::ConnKey;
 use crate::mailbox::Wake;
 use crate::node::census::Census;
+use crate::shard::pages::Pages;
 use crate::shard::{Port, Sent};
 
 /// The event data of the mailbox's waker.
@@ -80,7 +81,7 @@ pub enum Read {
 /// A shard's sockets.
 pub struct Sockets {
     epoll: OwnedFd,
-    slots: Vec<Socket>,
+    slots: Pages<Socket>,
     events: Vec<Event>,
     census: Arc<Census>,
     /// Bytes read of connections that may cause no more work in their turn.
@@ -100,7 +101,7 @@ impl Sockets {
         let events = Vec::with_capacity(EVENTS_PER_TURN_MAX);
         Ok(Self {
             epoll,
-            slots: Vec::new(),
+            slots: Pages::default(),
             events,
             census,
             held: HashMap::default(),
@@ -121,13 +122,8 @@ impl Sockets {
         let data = u64::from(key.generation) << 32 | u64::from(key.index);
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;
-        let at = key.index as usize;
-        if at >= self.slots.len() {
-            let wanted = (at + 1).max(self.slots.len() + self.slots.len() / 4);
-            self.slots.reserve_exact(wanted - self.slots.len());
-            self.slots.resize_with(wanted, || Socket::NONE);
-        }
-        self.slots[at] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
+        self.slots.reach(key.index, || Socket::NONE);
+        self.slots[key.index] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
         Ok(())
     }
 
@@ -150,7 +146,7 @@ impl Sockets {
             if flags.contains(EventFlags::OUT) {
                 writable.push(key);
             }
-            let Some(socket) = self.slots.get_mut(key.index as usize) else { continue };
+            let Some(socket) = self.slots.get_mut(key.index) else { continue };
             if socket.generation != key.generation {
                 continue;
             }
@@ -166,15 +162,14 @@ impl Sockets {
 
     /// Puts a connection on the list of those to be read; whether it was not there.
     pub fn begin(&mut self, key: ConnKey) -> bool {
-        self.get(key).is_some()
-            && !std::mem::replace(&mut self.slots[key.index as usize].ready, true)
+        self.get(key).is_some() && !std::mem::replace(&mut self.slots[key.index].ready, true)
     }
 
     /// Takes a connection off the list of those to be read, unless it stays on it (`again`).
     /// `paused` leaves it unread until [`Sockets::resume`].
     pub fn was_read(&mut self, key: ConnKey, again: bool, paused: bool) {
         if self.get(key).is_some() {
-            let socket = &mut self.slots[key.index as usize];
+            let socket = &mut self.slots[key.index];
             (socket.ready, socket.paused) = (again, paused);
         }
     }
@@ -182,14 +177,14 @@ impl Sockets {
     /// Ends a pause; whether there was one, and the connection is to go on the list again.
     pub fn resume(&mut self, key: ConnKey) -> bool {
         self.get(key).is_some() && {
-            let socket = &mut self.slots[key.index as usize];
+            let socket = &mut self.slots[key.index];
             std::mem::take(&mut socket.paused) && !std::mem::replace(&mut socket.ready, true)
         }
     }
 
     /// Whether the other side is done, and only the end is to come.
     pub fn is_hung_up(&self, key: ConnKey) -> bool {
-        self.get(key).is_some() && self.slots[key.index as usize].hung_up
+        self.get(key).is_some() && self.slots[key.index].hung_up
     }
 
     /// Keeps bytes of a connection to be read again first.
@@ -219,12 +214,12 @@ impl Sockets {
     }
 
     fn get(&self, key: ConnKey) -> Option<&OwnedFd> {
-        let socket = self.slots.get(key.index as usize)?;
+        let socket = self.slots.get(key.index)?;
         if socket.generation == key.generation { socket.fd.as_ref() } else { None }
     }
 
     fn current(&self, conn: u32) -> Option<&OwnedFd> {
-        self.slots.get(conn as usize)?.fd.as_ref()
+        self.slots.get(conn)?.fd.as_ref()
     }
 }
 
@@ -251,7 +246,7 @@ impl Port for Sockets {
 
     fn close(&mut self, conn: u32, address: IpAddr) {
         // A connection that epoll refused has no socket here, and was counted in all the same.
-        if let Some(socket) = self.slots.get_mut(conn as usize) {
+        if let Some(socket) = self.slots.get_mut(conn) {
             *socket = Socket::NONE;
         }
         self.held.remove(&conn);

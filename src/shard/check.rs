@@ -42,7 +42,7 @@ impl Shard {
         assert_eq!((hub.slots.len(), hub.post.spilled(), hub.receipts.open()), (0, 0, 0));
         assert_eq!((hub.topics.topic_count(), hub.topics.pattern_count()), (0, 0));
         assert_eq!(hub.wheel.next(), None);
-        assert!(!self.is_dirty());
+        assert!(!self.is_dirty() && !self.is_ending());
         for gauge in [
             &hub.metrics.connections,
             &hub.metrics.connections_authenticated,
@@ -84,7 +84,7 @@ impl Hub {
             assert!(slot.phase == Phase::Open || subscriptions == 0, "{conn} is closing");
             assert!(subscriptions <= self.policy.subscriptions_max);
             assert!(slot.pending.is_empty() || dirty.contains(&conn), "{conn} is not dirty");
-            let ends = self.ending.iter().any(|key| key.index == conn);
+            let ends = self.ending.iter().any(|ending| ending.key.index == conn);
             match self.wheel.due(conn) {
                 Some(due) => assert!(due <= self.latest_wake(now, conn), "{conn} sleeps too long"),
                 None => assert!(ends, "{conn} has no deadline"),

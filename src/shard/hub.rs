@@ -6,13 +6,14 @@
 //!
 //! Invariant: a connection is in the topic index only while its phase is `Open`.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::Identity;
 use crate::close::Close;
 use crate::interest::OwnInterest;
-use crate::limits::CLOSE_WAIT_MS;
+use crate::limits::{CLOSE_WAIT_MS, ENDS_PER_TURN_MAX};
 use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
@@ -55,6 +56,22 @@ pub struct Arrival {
     pub address: IpAddr,
 }
 
+/// A connection that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    pub(super) key: ConnKey,
+    pub(super) how: End,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// At once, whatever is queued for it.
+    Cut,
+    /// Its close frame is answered first, with the same code.
+    Answer(Option<u16>),
+}
+
 /// Connections and all that is kept for them.
 pub(super) struct Hub {
     pub(super) id: u8,
@@ -69,8 +86,8 @@ pub(super) struct Hub {
     pub(super) wheel: Wheel,
     pub(super) history: History,
     pub(super) post: Post,
-    /// Connections to be ended at the next flush, whatever is queued for them.
-    pub(super) ending: Vec<ConnKey>,
+    /// Connections that are over, to be ended by the next flushes, some in each.
+    pub(super) ending: VecDeque<Ending>,
     pub(super) receipts: Receipts,
     /// The stamp of the last message fanned out.
     pub(super) stamp: u32,
@@ -151,47 +168,97 @@ impl Hub {
         match self.slots[conn].phase {
             Phase::Open => {
                 self.withdraw(conn);
+                self.slots[conn].phase = Phase::Leaving;
+                // Here and not with the answer: it may be cut or given up before.
                 self.metrics.closed_for(Close::Normal).add(1);
-                let slot = &mut self.slots[conn];
-                slot.phase = Phase::Finishing;
-                let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
-                    frame::put_close(out, code, "");
-                });
-                self.outbox.queue(conn, &mut slot.pending, range);
+                self.end_soon(conn, End::Answer(code));
                 self.close_by(now, conn);
             }
             Phase::Closing => {
                 let slot = &mut self.slots[conn];
                 slot.phase = Phase::Finishing;
                 if slot.pending.is_empty() && slot.backlog.is_none() {
-                    let key = ConnKey { index: conn, generation: slot.generation };
-                    self.ending.push(key);
+                    self.end_soon(conn, End::Cut);
                 }
             }
-            Phase::Free | Phase::Failing | Phase::Finishing => {}
+            Phase::Free | Phase::Failing | Phase::Leaving | Phase::Finishing => {}
         }
     }
 
-    /// Sends what is queued, once a connection, and ends what is to end.
+    /// Puts a connection behind those that the next flushes end.
+    pub(super) fn end_soon(&mut self, conn: u32, how: End) {
+        let key = ConnKey { index: conn, generation: self.slots[conn].generation };
+        self.ending.push_back(Ending { key, how });
+    }
+
+    /// Answers the close frame of a connection that waited for it.
+    fn answer_close(&mut self, key: ConnKey, code: Option<u16>) {
+        // It may have been cut or given up in the meantime.
+        if let Some(slot) = self.slots.get(key).filter(|slot| slot.phase == Phase::Leaving) {
+            slot.phase = Phase::Finishing;
+            let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
+                frame::put_close(out, code, "");
+            });
+            self.outbox.queue(key.index, &mut slot.pending, range);
+        }
+    }
+
+    /// Sends what is queued, once a connection, and ends some of those that are over.
     pub(super) fn flush(&mut self, now: Now, port: &mut impl Port) {
+        let ends = self.answer_some();
         let dirty = self.outbox.take_dirty();
         for &conn in &dirty {
-            let slot = &mut self.slots[conn];
-            let chain = std::mem::replace(&mut slot.pending, Pending::NOTHING);
-            if !chain.is_empty() {
-                self.flush_one(now, conn, chain, port);
-            }
+            self.flush_one(now, conn, port);
         }
         self.outbox.end_turn(dirty);
-        while let Some(key) = self.ending.pop() {
-            if self.slots.get(key).is_some() {
-                self.end(key.index, port);
-            }
-        }
+        self.close_some(ends, port);
     }
 
-    fn flush_one(&mut self, now: Now, conn: u32, chain: Pending, port: &mut impl Port) {
+    /// Ends some of those that are over, each after what is queued for it; all other output stays.
+    pub(super) fn end_some(&mut self, now: Now, port: &mut impl Port) {
+        let ends = self.answer_some();
+        for at in 0..ends {
+            let key = self.ending[at].key;
+            if self.slots.get(key).is_some() {
+                self.flush_one(now, key.index, port);
+            }
+        }
+        self.close_some(ends, port);
+    }
+
+    /// Queues the close frames of the first that wait to be ended; how many these are, whoever of
+    /// them is to hear one.
+    fn answer_some(&mut self) -> usize {
+        let ends = self.ending.len().min(ENDS_PER_TURN_MAX);
+        for at in 0..ends {
+            if let Ending { key, how: End::Answer(code) } = self.ending[at] {
+                self.answer_close(key, code);
+            }
+        }
+        ends
+    }
+
+    /// Closes those of the first `ends` that need no answer, or no more.
+    fn close_some(&mut self, ends: usize, port: &mut impl Port) {
+        for _ in 0..ends {
+            let ending = self.ending.pop_front().expect("there were as many before");
+            if matches!(ending.how, End::Cut) && self.slots.get(ending.key).is_some() {
+                self.end(ending.key.index, port);
+            }
+        }
+        if self.ending.is_empty() {
+            self.ending.shrink_to(ENDS_PER_TURN_MAX);
+        }
+        self.metrics.connections_ending.set(self.ending.len() as u64);
+    }
+
+    /// Sends what is queued for a connection, if anything is.
+    fn flush_one(&mut self, now: Now, conn: u32, port: &mut impl Port) {
         let slot = &mut self.slots[conn];
+        let chain = std::mem::replace(&mut slot.pending, Pending::NOTHING);
+        if chain.is_empty() {
+            return;
+        }
         let unsent = if slot.backlog.is_some() {
             Unsent::whole(chain)
         } else {
@@ -233,7 +300,7 @@ impl Hub {
         match self.slots[conn].phase {
             Phase::Finishing => self.end(conn, port),
             Phase::Failing => port.shut(conn),
-            Phase::Free | Phase::Open | Phase::Closing => {}
+            Phase::Free | Phase::Open | Phase::Closing | Phase::Leaving => {}
         }
     }
 
@@ -276,6 +343,9 @@ impl Hub {
             self.close_by(now, conn);
         }
         let slot = &mut self.slots[conn];
+        if slot.phase == Phase::Leaving {
+            slot.phase = Phase::Finishing;
+        }
         let mut farewell = Vec::new();
         frame::put_close(
             &mut farewell,

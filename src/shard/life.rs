@@ -6,9 +6,8 @@
 
 use crate::auth::Verifier;
 use crate::close::Close;
-use crate::limits::{HISTORIES_PER_SWEEP, TICK_MS};
-use crate::mail::ConnKey;
-use crate::shard::hub::Hub;
+use crate::limits::{DEADLINES_PER_TURN_MAX, HISTORIES_PER_SWEEP, TICK_MS};
+use crate::shard::hub::{End, Hub};
 use crate::shard::outbox::Port;
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;
@@ -17,10 +16,11 @@ use crate::wire::frame::OpCode;
 use crate::wire::topics as dialect;
 
 impl Hub {
-    /// Acts on every deadline that has come.
+    /// Acts on the deadlines that have come, so many at most; the rest are due at once again.
     pub(super) fn advance(&mut self, now: Now, port: &mut impl Port) {
         let mut fired = std::mem::take(&mut self.fired);
-        self.wheel.advance(Tick::at_ms(now.mono_ms), &mut fired);
+        let all = self.wheel.advance(Tick::at_ms(now.mono_ms), DEADLINES_PER_TURN_MAX, &mut fired);
+        self.metrics.deadlines_deferred_total.add(u64::from(!all));
         for conn in fired.drain(..) {
             self.on_deadline(now, conn);
             if self.outbox.is_full() {
@@ -99,12 +99,11 @@ impl Hub {
             Phase::Free => return,
             Phase::Open if go => self.begin_close(now, conn, Close::Shutdown),
             Phase::Open => self.on_open_deadline(now, tick, conn),
-            Phase::Closing | Phase::Failing | Phase::Finishing if go => {
-                let key = ConnKey { index: conn, generation: slot.generation };
-                self.ending.push(key);
+            _ if go => {
+                self.end_soon(conn, End::Cut);
                 return;
             }
-            Phase::Closing | Phase::Failing | Phase::Finishing => {}
+            Phase::Closing | Phase::Failing | Phase::Leaving | Phase::Finishing => {}
         }
         self.rearm(now, conn);
     }

@@ -15,6 +15,7 @@ pub mod history;
 mod hub;
 mod life;
 pub mod outbox;
+pub mod pages;
 pub mod policy;
 mod receipts;
 mod session;
@@ -22,6 +23,7 @@ mod slot;
 pub mod timers;
 pub mod topics;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::close::{Close, Refusal};
@@ -33,11 +35,11 @@ use crate::message::Publication;
 use crate::metrics::ShardMetrics;
 use crate::time::Now;
 use crate::wire::deflate::Inflater;
-use crate::wire::frame::{Decoder, Event, FrameBounds, Violation};
+use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
 pub use hub::Arrival;
-use hub::{Hub, LANES};
+use hub::{End, Hub, LANES};
 pub use outbox::{Port, Sent};
 pub use policy::{Endpoint, Policy, RateLimit};
 use receipts::Receipts;
@@ -91,7 +93,7 @@ impl Shard {
             wheel: Wheel::new(Tick::at_ms(now.mono_ms)),
             history: history::History::new(Arc::clone(&metrics), seed),
             post: Post::new(Arc::clone(&mailboxes)),
-            ending: Vec::new(),
+            ending: VecDeque::new(),
             receipts: Receipts::default(),
             stamp: 0,
             gone_by: None,
@@ -125,13 +127,14 @@ impl Shard {
         let (conn, all) = (key.index, bytes.len());
         let steps_max = hub.steps().saturating_add(hub.policy.read_steps_max);
         let Some(slot) = hub.slots.get(key) else { return all };
-        if matches!(slot.phase, Phase::Failing | Phase::Finishing) {
+        if matches!(slot.phase, Phase::Failing | Phase::Leaving | Phase::Finishing) {
             return all;
         }
         slot.heard = Tick::at_ms(now.mono_ms);
         let bounds = FrameBounds {
             message_bytes_max: hub.policy.message_bytes_max,
             compression: slot.compression,
+            sender: Sender::Client,
         };
         let mut partial = slot.partial.take();
         if std::mem::take(&mut slot.ping_sent) {
@@ -152,7 +155,7 @@ impl Shard {
                 hub.flush(now, port);
             }
             match hub.slots.get(key).map(|slot| slot.phase) {
-                None | Some(Phase::Failing | Phase::Finishing) => return all,
+                None | Some(Phase::Failing | Phase::Leaving | Phase::Finishing) => return all,
                 Some(_) if hub.steps() > steps_max => break,
                 Some(_) => {}
             }
@@ -165,11 +168,11 @@ impl Shard {
     }
 
     /// The other side left or the socket failed: what is queued is still tried at the next flush,
-    /// then the connection is closed.
+    /// and after that one or a later the connection is closed.
     pub fn gone(&mut self, key: ConnKey) {
         if self.hub.slots.get(key).is_some() {
             self.hub.withdraw(key.index);
-            self.hub.ending.push(key);
+            self.hub.end_soon(key.index, End::Cut);
         }
     }
 
@@ -212,7 +215,8 @@ impl Shard {
         true
     }
 
-    /// Acts on deadlines that have come.
+    /// Acts on deadlines that have come, so many at most; [`Shard::next_deadline_ms`] tells of
+    /// the rest.
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
     }
@@ -231,12 +235,13 @@ impl Shard {
         }
     }
 
-    /// Ends a turn: each connection with something queued gets it, in one send; mail goes out.
+    /// Ends a turn: mail goes out; each connection with something queued gets it, in one send; some
+    /// of those that are over are closed.
     pub fn flush(&mut self, now: Now, port: &mut impl Port) {
-        let hub = &mut self.hub;
-        hub.flush(now, port);
-        hub.metrics.turns_total.add(1);
+        // First, so that other shards send while this one does.
         self.send_mail();
+        self.hub.flush(now, port);
+        self.hub.metrics.turns_total.add(1);
     }
 
     /// Sends the turn's mail without flushing connections, where their output is to gather.
@@ -251,9 +256,20 @@ impl Shard {
         self.hub.outbox.is_full()
     }
 
-    /// Whether a turn has anything to flush to connections.
+    /// Whether anything is queued for connections. See also [`Shard::is_ending`].
     pub fn is_dirty(&self) -> bool {
-        self.hub.outbox.is_dirty() || !self.hub.ending.is_empty()
+        self.hub.outbox.is_dirty()
+    }
+
+    /// Closes some of the connections that are over, in place of [`Shard::flush`], where output is
+    /// to gather: only they get what is queued for them.
+    pub fn end_some(&mut self, now: Now, port: &mut impl Port) {
+        self.hub.end_some(now, port);
+    }
+
+    /// Whether connections are over that a further flush is to close.
+    pub fn is_ending(&self) -> bool {
+        !self.hub.ending.is_empty()
     }
 
     /// Whether no client may be read now, because mail cannot be sent on.

@@ -2,19 +2,16 @@
 //!
 //! The slot holds what every connection needs and nothing that only some do: an unfinished
 //! message, queued output and the identity are boxes made when there is something to put in them.
-//! Pages never move, so a million connections grow without a copy. What the connection is
-//! subscribed to stands in `topics.rs`, its deadline in `timers.rs`.
+//! What the connection is subscribed to stands in `topics/`, its deadline in `timers.rs`.
 
 use std::net::IpAddr;
 
 use crate::auth::Identity;
 use crate::mail::ConnKey;
 use crate::shard::outbox::{Backlog, Pending};
+use crate::shard::pages::{PAGE, Pages};
 use crate::shard::timers::Tick;
 use crate::wire::frame::Partial;
-
-/// Slots of one page.
-const PAGE: usize = 256;
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +25,8 @@ pub enum Phase {
     /// The client broke the protocol: once our close frame is out, the sending side is shut, and
     /// what still comes in is thrown away unread.
     Failing,
+    /// The client's close frame came; ours is made in the turn that ends the connection.
+    Leaving,
     /// Both close frames are known; the socket goes when ours is out.
     Finishing,
 }
@@ -90,7 +89,7 @@ pub struct Slot {
 /// The slots of a shard, by number.
 #[derive(Debug, Default)]
 pub struct Slots {
-    pages: Vec<Box<[Slot]>>,
+    pages: Pages<Slot>,
     free: Vec<u32>,
     used: usize,
 }
@@ -102,7 +101,7 @@ impl Slots {
             self.grow();
         }
         let index = self.free.pop().expect("a page was just added");
-        let slot = &mut self.pages[index as usize / PAGE][index as usize % PAGE];
+        let slot = &mut self.pages[index];
         let key = ConnKey { index, generation: slot.generation };
         *slot = Slot { generation: key.generation, ..filled };
         self.used += 1;
@@ -120,8 +119,7 @@ impl Slots {
 
     /// The connection of this name, while it is there.
     pub fn get(&mut self, key: ConnKey) -> Option<&mut Slot> {
-        let slot =
-            self.pages.get_mut(key.index as usize / PAGE)?.get_mut(key.index as usize % PAGE)?;
+        let slot = self.pages.get_mut(key.index)?;
         (slot.generation == key.generation && slot.phase != Phase::Free).then_some(slot)
     }
 
@@ -132,15 +130,14 @@ impl Slots {
 
     /// Every connection's number.
     pub fn indices(&self) -> Vec<u32> {
-        let slots = self.pages.iter().flatten().zip(0_u32..);
-        slots.filter(|(slot, _)| slot.phase != Phase::Free).map(|(_, index)| index).collect()
+        let taken = self.pages.iter().filter(|(_, slot)| slot.phase != Phase::Free);
+        taken.map(|(index, _)| index).collect()
     }
 
     /// Asserts that free slots are empty and are just those on the free list.
     pub(super) fn check(&self) {
-        let slots = self.pages.iter().flatten().zip(0_u32..);
         let mut free: Vec<u32> = Vec::new();
-        for (slot, index) in slots.filter(|(slot, _)| slot.phase == Phase::Free) {
+        for (index, slot) in self.pages.iter().filter(|(_, slot)| slot.phase == Phase::Free) {
             assert!(slot.pending.is_empty(), "free slot {index} has output");
             assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
             free.push(index);
@@ -148,19 +145,17 @@ impl Slots {
         let mut listed = self.free.clone();
         listed.sort_unstable();
         assert_eq!(listed, free);
-        assert_eq!(self.used + free.len(), self.pages.len() * PAGE);
+        assert_eq!(self.used + free.len(), self.pages.len());
     }
 
     /// Bytes of heap of the slots themselves, whoever has them.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.pages.len() * PAGE * size_of::<Slot>()
-            + self.pages.capacity() * size_of::<Box<[Slot]>>()
-            + self.free.capacity() * size_of::<u32>()
+        self.pages.heap_bytes() + self.free.capacity() * size_of::<u32>()
     }
 
     fn grow(&mut self) {
-        let first = (self.pages.len() * PAGE) as u32;
-        self.pages.push((0..PAGE).map(|_| Slot::free(0)).collect());
+        let first = self.pages.len() as u32;
+        self.pages.reach(first, || Slot::free(0));
         self.free.reserve_exact(PAGE);
         self.free.extend((first..first + PAGE as u32).rev());
     }
@@ -170,13 +165,13 @@ impl std::ops::Index<u32> for Slots {
     type Output = Slot;
 
     fn index(&self, index: u32) -> &Slot {
-        &self.pages[index as usize / PAGE][index as usize % PAGE]
+        &self.pages[index]
     }
 }
 
 impl std::ops::IndexMut<u32> for Slots {
     fn index_mut(&mut self, index: u32) -> &mut Slot {
-        &mut self.pages[index as usize / PAGE][index as usize % PAGE]
+        &mut self.pages[index]
     }
 }
 

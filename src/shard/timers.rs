@@ -6,12 +6,13 @@
 //! than one turn of the wheel stays in its bucket and is passed over until it is due.
 
 use crate::limits::TICK_MS;
+use crate::shard::pages::Pages;
 
-/// Buckets of the wheel; with 16 ms a tick one turn is 65 s, longer than the usual ping interval.
-const BUCKETS: usize = 4096;
+/// Buckets of the wheel; with 64 ms a tick one turn is 65 s, longer than the usual ping interval.
+const BUCKETS: usize = 1024;
 const NONE: u32 = u32::MAX;
 
-/// A point in time, in ticks of [`TICK_MS`] since the process started; lasts for two years.
+/// A point in time, in ticks of [`TICK_MS`] since the process started; lasts for eight years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(pub u32);
 
@@ -21,7 +22,8 @@ impl Tick {
 
     /// The tick that is running at this monotonic millisecond.
     pub fn at_ms(mono_ms: u64) -> Self {
-        Self((mono_ms / TICK_MS) as u32)
+        // Behind the last tick time stands still: nothing fires any more, but nothing breaks.
+        Self(u32::try_from(mono_ms / TICK_MS).unwrap_or(u32::MAX)).min(Self(Self::NEVER.0 - 1))
     }
 
     /// The first tick that is not before this monotonic millisecond.
@@ -56,7 +58,7 @@ const UNLINKED: Link = Link { next: NONE, prev: NONE, due: Tick(u32::MAX) };
 pub struct Wheel {
     heads: Box<[u32]>,
     filled: Box<[u64]>,
-    links: Vec<Link>,
+    links: Pages<Link>,
     /// Every entry due before this tick has fired.
     done: Tick,
 }
@@ -67,46 +69,40 @@ impl Wheel {
         Self {
             heads: vec![NONE; BUCKETS].into(),
             filled: vec![0; BUCKETS / 64].into(),
-            links: Vec::new(),
+            links: Pages::default(),
             done: now,
         }
     }
 
     /// Sets the deadline of `slot`, in place of the one it had. One in the past fires next.
     pub fn set(&mut self, slot: u32, due: Tick) {
-        let at = slot as usize;
-        if at >= self.links.len() {
-            // By a quarter: a doubling would waste as much as it holds.
-            let wanted = (at + 1).max(self.links.len() + self.links.len() / 4);
-            self.links.reserve_exact(wanted - self.links.len());
-            self.links.resize(wanted, UNLINKED);
-        }
+        self.links.reach(slot, || UNLINKED);
         let due = due.max(self.done);
-        if self.links[at].due == due {
+        if self.links[slot].due == due {
             return;
         }
         self.cancel(slot);
         let bucket = due.0 as usize % BUCKETS;
         let head = std::mem::replace(&mut self.heads[bucket], slot);
         if head != NONE {
-            self.links[head as usize].prev = slot;
+            self.links[head].prev = slot;
         }
-        self.links[at] = Link { next: head, prev: NONE, due };
+        self.links[slot] = Link { next: head, prev: NONE, due };
         self.filled[bucket / 64] |= 1 << (bucket % 64);
     }
 
     /// Forgets the deadline of `slot`, if it has one.
     pub fn cancel(&mut self, slot: u32) {
-        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        let Some(link) = self.links.get_mut(slot) else { return };
         if link.due == UNLINKED.due {
             return;
         }
         let Link { next, prev, due } = std::mem::replace(link, UNLINKED);
         if next != NONE {
-            self.links[next as usize].prev = prev;
+            self.links[next].prev = prev;
         }
         if prev != NONE {
-            self.links[prev as usize].next = next;
+            self.links[prev].next = next;
             return;
         }
         let bucket = due.0 as usize % BUCKETS;
@@ -116,21 +112,26 @@ impl Wheel {
         }
     }
 
-    /// Takes out every entry due at `now` or before, into `fired`.
+    /// Takes out entries due at `now` or before, until `fired` has `most`; whether that were all.
     ///
     /// Costs a step per entry in the buckets passed, and at most one turn of the wheel however
     /// long ago the last call was.
-    pub fn advance(&mut self, now: Tick, fired: &mut Vec<u32>) {
+    pub fn advance(&mut self, now: Tick, most: usize, fired: &mut Vec<u32>) -> bool {
         if now < self.done {
-            return;
+            return true;
         }
         let passed = (now.0 - self.done.0) as usize + 1;
         for step in 0..passed.min(BUCKETS) {
             let bucket = (self.done.0 as usize + step) % BUCKETS;
             let mut slot = self.heads[bucket];
             while slot != NONE {
-                let Link { next, due, .. } = self.links[slot as usize];
+                let Link { next, due, .. } = self.links[slot];
                 if due <= now {
+                    if fired.len() == most {
+                        // What is left is due in this tick or later.
+                        self.done = Tick(self.done.0 + step as u32);
+                        return false;
+                    }
                     self.cancel(slot);
                     fired.push(slot);
                 }
@@ -138,6 +139,7 @@ impl Wheel {
             }
         }
         self.done = Tick(now.0 + 1);
+        true
     }
 
     /// When [`Wheel::advance`] should be called next: never later than the nearest deadline.
@@ -163,7 +165,7 @@ impl Wheel {
 
     /// The deadline of `slot`, if it has one.
     pub fn due(&self, slot: u32) -> Option<Tick> {
-        let link = self.links.get(slot as usize)?;
+        let link = self.links.get(slot)?;
         (link.due != UNLINKED.due).then_some(link.due)
     }
 
@@ -174,20 +176,20 @@ impl Wheel {
             assert_eq!(self.filled[bucket / 64] >> (bucket % 64) & 1 == 1, head != NONE);
             let (mut at, mut prev) = (head, NONE);
             while at != NONE {
-                let link = self.links[at as usize];
+                let link = self.links[at];
                 assert_eq!((link.prev, link.due.0 as usize % BUCKETS), (prev, bucket));
                 assert!(link.due >= self.done);
                 entries += 1;
                 (prev, at) = (at, link.next);
             }
         }
-        let linked = self.links.iter().filter(|link| link.due != UNLINKED.due);
+        let linked = self.links.iter().filter(|(_, link)| link.due != UNLINKED.due);
         assert_eq!(linked.count(), entries);
     }
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.heads.len() * 4 + self.filled.len() * 8 + self.links.capacity() * size_of::<Link>()
+        self.heads.len() * 4 + self.filled.len() * 8 + self.links.heap_bytes()
     }
 }
 
@@ -197,7 +199,8 @@ mod tests {
 
     fn fired(wheel: &mut Wheel, now: u32) -> Vec<u32> {
         let mut fired = Vec::new();
-        wheel.advance(Tick(now), &mut fired);
+        // In small steps: those that are cut short must come to the same.
+        while !wheel.advance(Tick(now), fired.len() + 2, &mut fired) {}
         fired.sort_unstable();
         fired
     }
@@ -219,6 +222,16 @@ mod tests {
         assert_eq!(wheel.next(), Some(Tick(12 + BUCKETS as u32)));
         assert_eq!(fired(&mut wheel, 12 + BUCKETS as u32), [2]);
         assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn ticks_last_for_eight_years() {
+        let years_ms = |years: u64| years * 365 * 24 * 3600 * 1000;
+        assert_eq!(Tick::at_ms(years_ms(8)).ms(), years_ms(8));
+        assert_eq!(Tick::at_ms(u64::MAX), Tick::at_ms(years_ms(9)));
+        let mut wheel = Wheel::new(Tick::at_ms(years_ms(9)));
+        wheel.set(0, Tick::NEVER);
+        assert!(fired(&mut wheel, Tick::at_ms(u64::MAX).0).is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shardwire::config::SlowConsumerPolicy;
-use shardwire::limits::SPILL_MAILS_MAX;
+use shardwire::limits::{SPILL_MAILS_MAX, TICK_MS};
 use shardwire::topic::name_hash;
 
 use super::client::Reading;
@@ -118,7 +118,7 @@ impl World {
     fn is_quiet(&self) -> bool {
         let links = self.net.links.iter().zip(&self.clients);
         self.is_mail_gone()
-            && self.shards.iter().all(|shard| !shard.is_dirty())
+            && self.shards.iter().all(|shard| !shard.is_dirty() && !shard.is_ending())
             && self.tickets.is_empty()
             && links
                 .filter(|(link, _)| link.closed_ms.is_none())
@@ -255,7 +255,7 @@ impl World {
         self.note(|| "the end".into());
         // A tick for the last deadline, and another for what came in the last one.
         for _ in 0..3 {
-            self.pass(16);
+            self.pass(TICK_MS);
             (0..self.setting.shards).for_each(|shard| self.turn(shard, true));
         }
         for _ in 0..ROUNDS_MAX {

@@ -178,6 +178,7 @@ impl World {
             self.shards[id].flush(self.now, &mut self.net.sockets(shard));
         } else {
             self.shards[id].send_mail();
+            self.shards[id].end_some(self.now, &mut self.net.sockets(shard));
         }
         while let Some(settled) = self.shards[id].settled() {
             self.on_settled(shard, settled);

@@ -12,6 +12,7 @@ mod cache;
 mod list;
 mod names;
 mod slab;
+mod table;
 #[cfg(test)]
 mod tests;
 mod trie;

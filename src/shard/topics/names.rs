@@ -4,9 +4,8 @@
 //! segments. A name of up to 22 bytes lies in its slab cell: finding one of those touches the
 //! table and the cell, nothing else. The table gives its room back when it gets sparse.
 
-use hashbrown::HashTable;
-
 use super::slab::Slab;
+use super::table::Table;
 
 /// Bytes of a name that are held in place; a longer one is a heap block of its own.
 const SHORT: usize = 22;
@@ -72,7 +71,7 @@ pub(super) struct Named<T> {
 
 /// Values under names, each with a number that is its own as long as it stays.
 pub(super) struct Names<T> {
-    table: HashTable<u32>,
+    table: Table,
     pub(super) cells: Slab<Named<T>>,
     /// Bytes of heap of the long names.
     text_bytes: usize,
@@ -80,15 +79,14 @@ pub(super) struct Names<T> {
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { table: HashTable::new(), cells: Slab::default(), text_bytes: 0 }
+        Self { table: Table::default(), cells: Slab::default(), text_bytes: 0 }
     }
 }
 
 impl<T: Default> Names<T> {
     /// The number of `name`; `hash` is its `topic::name_hash`.
     pub(super) fn find(&self, name: &str, hash: u64) -> Option<u32> {
-        let found = self.table.find(spread(hash as u32), |&id| self.cells[id].name.is(name));
-        found.copied()
+        self.table.find(spread(hash as u32), |id| self.cells[id].name.is(name))
     }
 
     /// Adds `name`, which must not be there yet.
@@ -98,7 +96,7 @@ impl<T: Default> Names<T> {
         self.text_bytes += name.heap_bytes();
         let id = self.cells.insert(Named { name, hash, value });
         let cells = &self.cells;
-        self.table.insert_unique(spread(hash), id, |&id| spread(cells[id].hash));
+        self.table.insert(spread(hash), id, |id| spread(cells[id].hash));
         id
     }
 
@@ -106,16 +104,14 @@ impl<T: Default> Names<T> {
     pub(super) fn remove(&mut self, id: u32) -> Named<T> {
         let removed = self.cells.remove(id).expect("a name in use");
         self.text_bytes -= removed.name.heap_bytes();
-        let slot = self.table.find_entry(spread(removed.hash), |&other| other == id);
-        slot.expect("a name in use is in the table").remove();
         let cells = &self.cells;
-        shrink_if_sparse(&mut self.table, |&id| spread(cells[id].hash));
+        self.table.remove(spread(removed.hash), id, |id| spread(cells[id].hash));
         removed
     }
 
     /// Bytes of heap held; what the values own is not counted.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.table.allocation_size() + self.cells.heap_bytes() + self.text_bytes
+        self.table.heap_bytes() + self.cells.heap_bytes() + self.text_bytes
     }
 
     /// Asserts that table and slab agree.
@@ -132,14 +128,7 @@ impl<T: Default> Names<T> {
     }
 }
 
-/// Gives room back once seven eighths of a table lie idle; O(1) amortised over removals.
-pub(super) fn shrink_if_sparse(table: &mut HashTable<u32>, hasher: impl Fn(&u32) -> u64) {
-    if table.len() * 8 <= table.capacity() {
-        table.shrink_to(table.len() * 2, hasher);
-    }
-}
-
-/// The table takes a slot from a hash's low bits and its tag from the highest.
+/// The table takes a place from a hash's low bits, and its tag and part from the highest.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }

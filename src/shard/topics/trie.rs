@@ -7,10 +7,10 @@
 //! of `**`, once reached, stays in the set. Semantics: protocols.md section 2.
 
 use ahash::RandomState;
-use hashbrown::HashTable;
 
-use super::names::{Names, shrink_if_sparse};
+use super::names::Names;
 use super::slab::Slab;
+use super::table::Table;
 use crate::topic::name_hash;
 
 /// No node, no entry, no segment.
@@ -58,7 +58,7 @@ pub(super) struct Trie {
     nodes: Slab<Node>,
     root: u32,
     /// Literal edges: the child, found by parent and label.
-    edges: HashTable<u32>,
+    edges: Table,
     /// Literal segments, each with the number of edges it labels.
     segments: Names<u32>,
     /// Keys the hash of edges, as `name_hash` keys that of names.
@@ -73,7 +73,7 @@ impl Default for Trie {
         Self {
             nodes: Slab::default(),
             root: NONE,
-            edges: HashTable::new(),
+            edges: Table::default(),
             segments: Names::default(),
             seed: RandomState::new(),
             walk: Walk::default(),
@@ -237,11 +237,10 @@ impl Trie {
             }
             _ => {}
         }
-        let found = self.edges.find(edge_hash(&self.seed, parent, label), |&child| {
+        self.edges.find(edge_hash(&self.seed, parent, label), |child| {
             let child = &self.nodes[child];
             child.parent == parent && child.label == label
-        });
-        found.copied()
+        })
     }
 
     fn add_child(&mut self, parent: u32, label: u32) -> u32 {
@@ -255,7 +254,7 @@ impl Trie {
                 self.segments.cells[label].value += 1;
                 let hash = edge_hash(&self.seed, parent, label);
                 let (nodes, seed) = (&self.nodes, &self.seed);
-                self.edges.insert_unique(hash, child, |&child| nodes[child].hash(seed));
+                self.edges.insert(hash, child, |child| nodes[child].hash(seed));
             }
         }
         child
@@ -273,10 +272,8 @@ impl Trie {
                     node.literal = NONE;
                 }
                 let hash = edge_hash(&self.seed, parent, label);
-                let edge = self.edges.find_entry(hash, |&other| other == child);
-                edge.expect("a literal child has its edge").remove();
                 let (nodes, seed) = (&self.nodes, &self.seed);
-                shrink_if_sparse(&mut self.edges, |&child| nodes[child].hash(seed));
+                self.edges.remove(hash, child, |child| nodes[child].hash(seed));
                 let uses = &mut self.segments.cells[label].value;
                 *uses -= 1;
                 if *uses == 0 {
@@ -291,7 +288,7 @@ impl Trie {
         let walk = &self.walk;
         let scratch = walk.front.capacity() + walk.next.capacity() + walk.lasting.capacity();
         self.nodes.heap_bytes()
-            + self.edges.allocation_size()
+            + self.edges.heap_bytes()
             + self.segments.heap_bytes()
             + scratch * size_of::<u32>()
     }

@@ -1,4 +1,4 @@
-//! The decoder: a client's bytes, as they come, to events.
+//! The decoder: the other side's bytes, as they come, to events.
 //!
 //! A frame that lies whole in the read buffer is unmasked there and handed out as a slice of it: no
 //! copy, no allocation. Everything else (a frame cut by the end of a read, a fragment) is taken
@@ -12,7 +12,7 @@ use std::ops::Range;
 use fastwebsockets::unmask;
 
 use super::header::{Header, Open};
-use super::{Event, FrameBounds, HEADER_BYTES_MAX, OpCode, Violation, is_control};
+use super::{Event, FrameBounds, HEADER_BYTES_MAX, OpCode, Sender, Violation, is_control};
 
 /// The first allocation for a message that comes in pieces, in bytes.
 const FIRST_RESERVE_BYTES: usize = 64;
@@ -47,6 +47,8 @@ enum Frame {
 struct Message {
     text: bool,
     compressed: bool,
+    /// To be checked: a client's text, not compressed.
+    checked: bool,
     bytes: Vec<u8>,
     /// The front of `bytes` that is known to be whole UTF-8 sequences.
     utf8_len: usize,
@@ -106,7 +108,7 @@ impl<'a> Decoder<'a> {
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Violation> {
         self.held = Vec::new();
         match self.find().inspect_err(|_| self.stop())? {
-            Some(found) => self.event(found).map(Some),
+            Some(found) => self.event(found),
             None => Ok(None),
         }
     }
@@ -135,7 +137,7 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
-    fn event(&mut self, found: Found) -> Result<Event<'_>, Violation> {
+    fn event(&mut self, found: Found) -> Result<Option<Event<'_>>, Violation> {
         if let Kind::Control(OpCode::Close) = found.kind {
             self.stop();
         }
@@ -143,11 +145,14 @@ impl<'a> Decoder<'a> {
             Place::Input(range) => &mut self.input[range],
             Place::Held => &mut self.held[..],
         };
+        // Made where it is returned: to move it reads its flags as a word before they are there.
         match found.kind {
-            Kind::Message { text, compressed } => Ok(Event::Message { text, compressed, payload }),
-            Kind::Control(OpCode::Ping) => Ok(Event::Ping(payload)),
-            Kind::Control(OpCode::Pong) => Ok(Event::Pong(payload)),
-            Kind::Control(_) => close(payload),
+            Kind::Message { text, compressed } => {
+                Ok(Some(Event::Message { text, compressed, payload }))
+            }
+            Kind::Control(OpCode::Ping) => Ok(Some(Event::Ping(payload))),
+            Kind::Control(OpCode::Pong) => Ok(Some(Event::Pong(payload))),
+            Kind::Control(_) => close(payload).map(Some),
         }
     }
 
@@ -207,12 +212,15 @@ impl<'a> Decoder<'a> {
         let range = self.consumed..self.consumed + header.payload_len;
         self.consumed = range.end;
         let payload = &mut self.input[range.clone()];
-        unmask(payload, header.mask);
+        if let Some(mask) = header.mask {
+            unmask(payload, mask);
+        }
         let kind = if is_control(header.opcode) {
             Kind::Control(header.opcode)
         } else {
             let (text, compressed) = (header.opcode == OpCode::Text, header.rsv1);
-            if text && !compressed && simdutf8::basic::from_utf8(payload).is_err() {
+            let checked = text && !compressed && self.bounds.sender == Sender::Client;
+            if checked && simdutf8::basic::from_utf8(payload).is_err() {
                 return Err(Violation::BadUtf8);
             }
             Kind::Message { text, compressed }
@@ -228,16 +236,19 @@ impl<'a> Decoder<'a> {
         let left = header.payload_len - *received;
         let piece_len = left.min(rest.len());
         let piece = &mut rest[..piece_len];
-        let mut mask = header.mask;
-        mask.rotate_left(*received % 4);
-        unmask(piece, mask);
+        if let Some(mut mask) = header.mask {
+            mask.rotate_left(*received % 4);
+            unmask(piece, mask);
+        }
         self.consumed += piece_len;
         *received += piece_len;
         let header = *header;
         if is_control(header.opcode) {
             partial.control.extend_from_slice(piece);
         } else {
-            let message = partial.message.get_or_insert_with(|| Message::begun_by(&header));
+            let message = partial
+                .message
+                .get_or_insert_with(|| Message::begun_by(&header, self.bounds.sender));
             let bytes_max = if header.fin {
                 message.bytes.len() + left
             } else {
@@ -261,11 +272,10 @@ impl<'a> Decoder<'a> {
             self.close_frame();
             return Ok(None);
         }
-        let Some(Message { text, compressed, bytes, utf8_len }) = partial.message.take() else {
-            return Ok(None);
-        };
+        let Some(message) = partial.message.take() else { return Ok(None) };
+        let Message { text, compressed, checked, bytes, utf8_len } = message;
         self.close_frame();
-        if text && !compressed && utf8_len < bytes.len() {
+        if checked && utf8_len < bytes.len() {
             return Err(Violation::BadUtf8);
         }
         self.held = bytes;
@@ -296,10 +306,12 @@ impl Partial {
 }
 
 impl Message {
-    fn begun_by(header: &Header) -> Self {
+    fn begun_by(header: &Header, sender: Sender) -> Self {
+        let (text, compressed) = (header.opcode == OpCode::Text, header.rsv1);
         Message {
-            text: header.opcode == OpCode::Text,
-            compressed: header.rsv1,
+            text,
+            compressed,
+            checked: text && !compressed && sender == Sender::Client,
             bytes: Vec::new(),
             utf8_len: 0,
         }
@@ -315,7 +327,7 @@ impl Message {
             self.bytes.reserve_exact(target - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);
-        if !self.text || self.compressed {
+        if !self.checked {
             return Ok(());
         }
         // At most three bytes, a sequence cut short, are looked at again.

@@ -1,10 +1,12 @@
-//! The encoder: a server's frames, unmasked, appended to a buffer of the caller.
+//! The encoder: a server's frames, unmasked, and a client's, appended to a buffer of the caller.
 //!
 //! A payload at hand goes out by [`put_frame`]; one that is written piece by piece, its length not
 //! known before, stands between [`begin`] and [`end`]. The caller keeps to the order of fragments
 //! and to the size of control frames. RFC 6455 section 5.2.
 
-use super::{CONTROL_BYTES_MAX, FIN, LEN, LEN_16, LEN_64, OpCode, RSV1};
+use fastwebsockets::unmask;
+
+use super::{CONTROL_BYTES_MAX, FIN, LEN, LEN_16, LEN_64, MASK, OpCode, RSV1};
 use crate::limits::CLOSE_REASON_BYTES_MAX;
 
 /// Where a frame was begun in a buffer.
@@ -32,6 +34,18 @@ pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, rsv1: bool, payload: &[u8]) 
     out.reserve(header_len + payload.len());
     out.extend_from_slice(&header[..header_len]);
     out.extend_from_slice(payload);
+}
+
+/// Appends a whole frame of a client, masked with the key (RFC 6455 section 5.3).
+pub fn put_masked(out: &mut Vec<u8>, opcode: OpCode, rsv1: bool, key: [u8; 4], payload: &[u8]) {
+    let (mut header, header_len) = header(opcode, rsv1, payload.len());
+    header[1] |= MASK;
+    out.reserve(header_len + key.len() + payload.len());
+    out.extend_from_slice(&header[..header_len]);
+    out.extend_from_slice(&key);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    unmask(&mut out[start..], key);
 }
 
 /// Appends a close frame. Without a code there is no reason either; a reason longer than

@@ -1,4 +1,4 @@
-//! The header of a client's frame (RFC 6455 section 5.2), and every rule that can be told from it.
+//! The header of a frame (RFC 6455 section 5.2), and every rule that can be told from it.
 //!
 //! Called by the decoder with whatever bytes there are. The rules are asked in the order of the
 //! bytes, so what a client is told does not depend on how its bytes were cut into reads. Owns no
@@ -6,16 +6,17 @@
 
 use super::{
     CONTROL_BYTES_MAX, FIN, FrameBounds, LEN, LEN_16, LEN_64, MASK, OPCODE, OpCode, RSV1,
-    RSV2_RSV3, Violation, is_control,
+    RSV2_RSV3, Sender, Violation, is_control,
 };
 
-/// A client's frame, but for its payload.
+/// A frame, but for its payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) opcode: OpCode,
     pub(super) fin: bool,
     pub(super) rsv1: bool,
-    pub(super) mask: [u8; 4],
+    /// `None` in a server's frame.
+    pub(super) mask: Option<[u8; 4]>,
     /// Bytes of the payload, within the bound.
     pub(super) payload_len: usize,
     /// Bytes of the header itself.
@@ -47,8 +48,15 @@ impl Header {
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
         check_kind(opcode, fin, open.is_some())?;
         check_rsv(first, opcode, bounds)?;
-        if second & MASK == 0 {
-            return Err(Violation::Protocol("client frame without a mask"));
+        let masked = second & MASK != 0;
+        match bounds.sender {
+            Sender::Client if !masked => {
+                return Err(Violation::Protocol("client frame without a mask"));
+            }
+            Sender::Server if masked => {
+                return Err(Violation::Protocol("server frame with a mask"));
+            }
+            _ => {}
         }
         if is_control(opcode) && usize::from(second & LEN) > CONTROL_BYTES_MAX {
             return Err(Violation::Protocol("control frame longer than 125 bytes"));
@@ -62,7 +70,12 @@ impl Header {
                 return Err(Violation::TooLarge);
             }
         }
-        let Some((&mask, payload)) = rest.split_first_chunk() else { return Ok(None) };
+        let (mask, payload) = if masked {
+            let Some((&mask, payload)) = rest.split_first_chunk() else { return Ok(None) };
+            (Some(mask), payload)
+        } else {
+            (None, rest)
+        };
         let len = bytes.len() - payload.len();
         Ok(Some(Header { opcode, fin, rsv1, mask, payload_len, len }))
     }

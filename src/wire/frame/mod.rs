@@ -1,4 +1,5 @@
-//! WebSocket frames, the server's side: bytes of a client to events, replies to bytes.
+//! WebSocket frames: the other side's bytes to events, and what is said to it to bytes. The server
+//! reads a client's frames with it, the load generator a server's.
 //!
 //! Owns the framing rules of RFC 6455 section 5 and the use of RSV1 by RFC 7692 section 6. A shard
 //! makes a [`Decoder`] over its one read buffer for each read; what a connection keeps in between
@@ -13,7 +14,7 @@ mod header;
 mod tests;
 
 pub use decode::{Decoder, Partial};
-pub use encode::{Mark, begin, end, frame_len, header_len, put_close, put_frame};
+pub use encode::{Mark, begin, end, frame_len, header_len, put_close, put_frame, put_masked};
 pub use fastwebsockets::OpCode;
 
 use thiserror::Error;
@@ -37,6 +38,15 @@ const LEN_16: u8 = 126;
 /// The 7-bit length that says: 64 bits of length follow.
 const LEN_64: u8 = 127;
 
+/// Which side's frames: a client masks every one, a server none (RFC 6455 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Masked frames.
+    Client,
+    /// Unmasked frames. Whether text is UTF-8 is left to who reads it.
+    Server,
+}
+
 /// What one connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameBounds {
@@ -44,6 +54,8 @@ pub struct FrameBounds {
     pub message_bytes_max: usize,
     /// Whether permessage-deflate was negotiated.
     pub compression: bool,
+    /// The side that sends.
+    pub sender: Sender,
 }
 
 impl FrameBounds {
@@ -59,8 +71,8 @@ impl FrameBounds {
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A whole message, unmasked. Text that is not compressed is UTF-8; compressed text is to be
-    /// checked after inflating.
+    /// A whole message, unmasked. A client's text that is not compressed is UTF-8; compressed text
+    /// is to be checked after inflating.
     Message {
         /// Text, not binary.
         text: bool,

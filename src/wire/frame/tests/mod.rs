@@ -7,7 +7,8 @@ mod splits;
 use super::*;
 use crate::limits::CLOSE_REASON_BYTES_MAX;
 
-const BOUNDS: FrameBounds = FrameBounds { message_bytes_max: 1 << 20, compression: false };
+const BOUNDS: FrameBounds =
+    FrameBounds { message_bytes_max: 1 << 20, compression: false, sender: Sender::Client };
 const COMPRESSED: FrameBounds = FrameBounds { compression: true, ..BOUNDS };
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
@@ -213,7 +214,7 @@ fn bad_text_is_told_before_its_frame_ends() {
 
 #[test]
 fn the_bound_holds_for_the_sum_of_fragments() {
-    let bounds = FrameBounds { message_bytes_max: 10, compression: true };
+    let bounds = FrameBounds { message_bytes_max: 10, ..COMPRESSED };
     assert_eq!(decode(&bounds, &frame(0x82, &[0; 10])), (vec![binary(&[0; 10])], Ok(())));
     let ten = frames(&[(0x02, &[0; 6]), (0x89, &[0; 20]), (0x80, &[0; 4])]);
     assert_eq!(decode(&bounds, &ten).1, Ok(()));
@@ -332,4 +333,50 @@ fn encoded_closes() {
     put_close(&mut out, Some(1000), &"ä".repeat(100));
     assert_eq!(out.len(), 2 + 2 + CLOSE_REASON_BYTES_MAX - 1);
     assert!(std::str::from_utf8(&out[4..]).is_ok());
+}
+
+/// A server's text is not checked, whole or in pieces.
+#[test]
+fn only_a_clients_text_is_checked() {
+    let of_server = FrameBounds { sender: Sender::Server, ..BOUNDS };
+    let mut frame = Vec::new();
+    put_frame(&mut frame, OpCode::Text, false, b"\xed\xa0\x80");
+    for cut in 1..=frame.len() {
+        let (mut partial, mut heard) = (None, Vec::new());
+        for piece in [&frame[..cut], &frame[cut..]] {
+            let mut input = piece.to_vec();
+            let mut decoder = Decoder::new(&mut partial, &mut input, &of_server);
+            while let Some(Event::Message { payload, .. }) = decoder.next_event().unwrap() {
+                heard.extend_from_slice(payload);
+            }
+        }
+        assert_eq!(heard, b"\xed\xa0\x80");
+    }
+}
+
+/// The same decoder reads a server; what one side must do the other must not (RFC 6455 section 5.1).
+#[test]
+fn each_side_keeps_to_its_own_masking() {
+    let of_server = FrameBounds { sender: Sender::Server, ..BOUNDS };
+    for len in [0, 1, 125, 126, 70_000] {
+        let payload = vec![b'x'; len];
+        let (mut served, mut said) = (Vec::new(), Vec::new());
+        put_frame(&mut served, OpCode::Text, false, &payload);
+        put_masked(&mut said, OpCode::Text, false, KEY, &payload);
+        assert_eq!(said.len(), served.len() + KEY.len());
+        for (bytes, right, wrong) in [(served, of_server, BOUNDS), (said, BOUNDS, of_server)] {
+            let mut partial = None;
+            let mut input = bytes.clone();
+            let mut decoder = Decoder::new(&mut partial, &mut input, &right);
+            let heard = decoder.next_event().unwrap();
+            let Some(Event::Message { text: true, payload: heard, .. }) = heard else {
+                panic!("{heard:?}");
+            };
+            assert_eq!(heard, payload);
+            assert_eq!(decoder.next_event(), Ok(None));
+            let mut input = bytes;
+            let mut decoder = Decoder::new(&mut partial, &mut input, &wrong);
+            assert!(matches!(decoder.next_event(), Err(Violation::Protocol(_))));
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use shardwire::wire::frame::{
-    CONTROL_BYTES_MAX, Decoder, Event, FrameBounds, OpCode, Partial, Violation, frame_len,
+    CONTROL_BYTES_MAX, Decoder, Event, FrameBounds, OpCode, Partial, Sender, Violation, frame_len,
     put_close, put_frame,
 };
 
@@ -82,7 +82,11 @@ fn decode<'a>(bounds: &FrameBounds, reads: impl Iterator<Item = &'a [u8]>) -> Ou
 
 fuzz_target!(|input: (Setup, &[u8])| {
     let (Setup { compression, message_bytes_max, reads }, stream) = input;
-    let bounds = FrameBounds { message_bytes_max: message_bytes_max.into(), compression };
+    let bounds = FrameBounds {
+        message_bytes_max: message_bytes_max.into(),
+        compression,
+        sender: Sender::Client,
+    };
     let whole = decode(&bounds, std::iter::once(stream));
     let (mut rest, mut reads) = (stream, reads.iter().cycle());
     let pieces = std::iter::from_fn(|| {
