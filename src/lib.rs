@@ -8,14 +8,15 @@
 //! |---|---|---|
 //! | program | [`cli`] | everything below |
 //! | process | [`node`]: threads, sockets, the turn, the drain | `shard`, `http`, `wire`, `auth`, root words |
+//! | the other side | [`load`]: virtual clients, scenarios, reports | `wire`, root words |
 //! | edges | [`http`]: routes, headers, reports | root words |
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
 //! | root words | [`topic`], [`message`], [`mail`], [`mailbox`], [`interest`], [`close`], [`metrics`], [`config`], [`limits`], [`time`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
-//! and the time go in; bytes to send and mail come out. Sockets live in `node` alone, tokio there and
-//! in `cli` for signals.
+//! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
+//! `node` and in `cli` for signals.
 //!
 //! # The way of a message
 //!
@@ -47,6 +48,7 @@ pub mod config;
 pub mod http;
 pub mod interest;
 pub mod limits;
+pub mod load;
 pub mod mail;
 pub mod mailbox;
 pub mod message;

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bus", &[]),
     ("http", &[]),
     ("node", &["shard", "bus", "http", "auth", "wire"]),
-    ("load", &[]),
+    ("load", &["wire"]),
     ("cli", &["node", "load", "shard", "bus", "http", "auth"]),
 ];
 

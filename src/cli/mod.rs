@@ -4,6 +4,7 @@
 //! other source, so that one start shows every error. Exit status: 0, 1 (failed), 2 (usage or
 //! configuration). Spec: protocols.md section 10.
 
+pub mod bench;
 pub mod check_config;
 pub mod serve;
 pub mod token;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Environment, Loaded, LogFormat, Override, Sources};
+use crate::load::{floor, worker};
 
 /// Exit status for a wrong usage or configuration.
 pub const EXIT_USAGE: u8 = 2;
@@ -41,6 +43,14 @@ enum Command {
     Token(token::TokenFlags),
     /// Report every error of the configuration, or print what it means
     CheckConfig(check_config::CheckFlags),
+    /// One process of the load, started by `bench`
+    #[command(hide = true)]
+    BenchWorker,
+    /// The bare send loop, started by `bench`
+    #[command(hide = true)]
+    BenchFloor(floor::Options),
+    /// Load a server with very many connections and judge what it does
+    Bench(Box<bench::BenchFlags>),
 }
 
 /// Where settings come from, beside the environment.
@@ -71,6 +81,9 @@ struct ServeFlags {
     /// Try it out: anyone may do everything, from this machine only
     #[arg(long)]
     dev: bool,
+    /// Drain and end at the end of the standard input: with who started it
+    #[arg(long, hide = true)]
+    until_input_ends: bool,
     /// How log lines are written: text, json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -84,11 +97,20 @@ pub fn main() -> ExitCode {
     let line = Line::parse();
     match line.command.unwrap_or(Command::Serve(line.serve)) {
         Command::Serve(flags) => match load(&flags) {
-            Ok(loaded) => serve::run(loaded),
+            Ok(loaded) => serve::run(loaded, flags.until_input_ends),
             Err(status) => status,
         },
         Command::Token(flags) => token::run(&flags),
         Command::CheckConfig(flags) => check_config::run(&flags),
+        Command::BenchWorker => worker::run(),
+        Command::BenchFloor(options) => match floor::run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::Bench(flags) => bench::run(&flags),
     }
 }
 
@@ -178,6 +200,17 @@ mod tests {
         let overrides = bare.serve.overrides();
         let pairs: Vec<_> = overrides.iter().map(|o| (&*o.key, &*o.text)).collect();
         assert_eq!(pairs, [("auth.issuer", "a=b"), ("x", "1"), ("server.port", "0")]);
+    }
+
+    #[test]
+    fn processes_of_the_load_are_no_commands_for_people() {
+        assert!(matches!(parse("shardwire bench-worker").command, Some(Command::BenchWorker)));
+        let floor = parse("shardwire bench-floor --mode each --processor 0");
+        assert!(matches!(floor.command, Some(Command::BenchFloor(_))));
+        let ends = parse("shardwire serve --until-input-ends --dev").command;
+        assert!(matches!(ends, Some(Command::Serve(flags)) if flags.until_input_ends));
+        let help = Line::command().render_long_help().to_string();
+        assert!(!help.contains("bench-") && !help.contains("until-input"), "{help}");
     }
 
     #[test]

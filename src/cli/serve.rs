@@ -17,11 +17,15 @@ use super::token::{TokenRequest, mint};
 use crate::config::{AuthKey, Loaded, Log, LogFormat, LogLevel, Secret, Settings};
 use crate::node::{Node, Setup, clock};
 
+/// What is told as a signal when the standard input ends.
+const INPUT_ENDED: &str = "end of input";
+
 /// Hours that the token printed at the start is good for.
 const TRIAL_TOKEN_HOURS: u64 = 24;
 
-/// Runs the broker until it is told to end.
-pub fn run(loaded: Loaded) -> ExitCode {
+/// Runs the broker until it is told to end, by a signal or, `until_input_ends`, also by the end of
+/// the standard input.
+pub fn run(loaded: Loaded, until_input_ends: bool) -> ExitCode {
     let Loaded { settings, warnings, .. } = loaded;
     start_log(&settings.log);
     if settings.log.format == LogFormat::Json {
@@ -30,7 +34,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
         }
     }
     // Caught from before the first connection: a signal must never end the broker undrained.
-    let signals = Signals::new();
+    let signals = Signals::new(until_input_ends);
     let generated = Secret::new(random_secret());
     let setup = match Setup::new(&settings, &generated) {
         Ok(setup) => setup,
@@ -52,7 +56,11 @@ pub fn run(loaded: Loaded) -> ExitCode {
     let signal = signals.wait();
     tracing::info!("{signal}: draining, for {drain_ms} ms at most; once more to end at once");
     std::thread::spawn(move || {
-        let signal = signals.wait();
+        let mut signal = signals.wait();
+        // The input of who is told to end often ends too: that is no second word.
+        while signal == INPUT_ENDED {
+            signal = signals.wait();
+        }
         tracing::warn!("{signal} again: ended undrained");
         std::process::exit(1);
     });
@@ -164,8 +172,16 @@ fn random_secret() -> String {
 struct Signals(Receiver<&'static str>);
 
 impl Signals {
-    fn new() -> Self {
+    fn new(until_input_ends: bool) -> Self {
         let (told, signals) = channel();
+        if until_input_ends {
+            let told = told.clone();
+            std::thread::spawn(move || {
+                // Whatever is said there is read and not heeded.
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                let _ = told.send(INPUT_ENDED);
+            });
+        }
         let (caught, ready) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

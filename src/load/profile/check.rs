@@ -1,0 +1,217 @@
+//! Choices of a scenario that do not go together, each told with the key to mend.
+//!
+//! Ranges of single values are in their types (`typed.rs`). What is allowed and probably not meant
+//! becomes a warning.
+
+use super::read::Read;
+use super::typed::Typed;
+use crate::load::layout::{Layout, STREAMS_MAX};
+use crate::load::scenario::{Credentials, Interest, Pace, Scenario, Spoken, Talk};
+
+/// Milliseconds that a window of a pair lasts at least: shorter ones measure the change of sides.
+const WINDOW_MS_MIN: u64 = 100;
+/// Ports that the kernel gives to the clients of one address, about.
+const PORTS: u32 = 28_000;
+
+/// Finds them.
+pub(super) fn contradictions(
+    scenario: &Scenario,
+    typed: &Typed,
+    own: bool,
+    read: &mut Read,
+    warnings: &mut Vec<String>,
+) {
+    target(scenario, typed, own, read);
+    if own {
+        own_broker(scenario, read);
+    } else {
+        named_server(scenario, read, warnings);
+    }
+    crowd(scenario, read);
+    if let Some(talk) = &scenario.talk {
+        talking(scenario, talk, typed, read);
+        streams(scenario, read);
+    } else if read.has_flag("floor.pairs") || scenario.floor_pairs > 0 {
+        read.refuse("floor.pairs", "there is nothing to compare where nobody publishes");
+    }
+    beside(scenario, read);
+    let pairs = u64::from(scenario.floor_pairs);
+    let measure_ms = scenario.times.measure_ms;
+    if pairs > 0 && measure_ms < pairs * 2 * WINDOW_MS_MIN {
+        let least = pairs * 2 * WINDOW_MS_MIN;
+        read.refuse(
+            "times.measure",
+            format_args!("too short for {pairs} pairs of windows; allowed: from {least}ms"),
+        );
+    }
+    if scenario.times.sample_ms > measure_ms {
+        read.refuse("times.sample", format_args!("longer than times.measure = {measure_ms}ms"));
+    }
+}
+
+fn target(scenario: &Scenario, typed: &Typed, own: bool, read: &mut Read) {
+    let has_tls = scenario.target.tls.is_some();
+    for key in ["target.ca", "target.insecure"] {
+        let is_off = key == "target.insecure" && typed.target.insecure == Some(false);
+        if read.has(key) && !is_off && !has_tls {
+            read.refuse(key, "only for a wss:// URL");
+        }
+    }
+    if typed.target.ca.is_some() && typed.target.insecure == Some(true) {
+        read.refuse("target.insecure", "target.ca is of no use then; allowed: one of the two");
+    }
+    if typed.target.token.is_some() && typed.target.secret.is_some() {
+        read.refuse("target.token", "target.secret is given too; allowed: one of the two");
+    }
+    let makes_tokens = matches!(scenario.target.credentials, Credentials::Secret { .. });
+    if typed.target.tenant.is_some() && !makes_tokens && !own {
+        read.refuse("target.tenant", "is for tokens made with target.secret, which is not given");
+    }
+}
+
+fn own_broker(scenario: &Scenario, read: &mut Read) {
+    if matches!(scenario.target.dialect, Spoken::Nats | Spoken::Mqtt | Spoken::Nchan) {
+        read.refuse("target.dialect", "the broker does not speak it; name a server with --url");
+    }
+    if read.has("target.token") {
+        let why = "the broker of a run knows no secret but target.secret; name a server with --url";
+        read.refuse("target.token", why);
+    }
+}
+
+fn named_server(scenario: &Scenario, read: &mut Read, warnings: &mut Vec<String>) {
+    for key in ["broker.shards", "broker.processor", "broker.settings"] {
+        if read.has_flag(key) {
+            read.refuse(key, "is for the broker of a run without --url");
+        }
+    }
+    let is_loopback = scenario.target.address.ip().is_loopback();
+    if !is_loopback && read.has("crowd.per_address") {
+        let place = read.place("crowd.per_address");
+        warnings.push(format!("{place}: ignored, as the server is not on this machine"));
+    }
+    let publishers = scenario.talk.as_ref().filter(|talk| !talk.members);
+    let all = scenario.crowd.connections + publishers.map_or(0, |talk| talk.publishers);
+    if !is_loopback && all > PORTS {
+        warnings.push(format!(
+            "{all} connections to another machine: one address has about {PORTS} ports"
+        ));
+    }
+}
+
+fn crowd(scenario: &Scenario, read: &mut Read) {
+    let crowd = &scenario.crowd;
+    let dialect = scenario.target.dialect;
+    let has_patterns =
+        !matches!(dialect, Spoken::Channels | Spoken::Socketio | Spoken::Nchan | Spoken::Floor);
+    if crowd.interest == Interest::Wildcard && !has_patterns {
+        read.refuse("crowd.interest", format_args!("{dialect:?} has no patterns; allowed: exact"));
+    }
+    // They deliver once for each pattern that matches: what is no fault would be told as doubles.
+    let delivers_each = matches!(dialect, Spoken::Nats | Spoken::Mqtt);
+    if crowd.interest == Interest::Wildcard && crowd.subscriptions > 1 && delivers_each {
+        read.refuse(
+            "crowd.subscriptions",
+            format_args!("patterns overlap, and {dialect:?} delivers once for each; allowed: 1"),
+        );
+    }
+    if crowd.subscriptions > 1 && dialect == Spoken::Nchan {
+        read.refuse(
+            "crowd.subscriptions",
+            "a connection of nchan has its topic in its path; allowed: 1",
+        );
+    }
+    if crowd.topics > 1 && dialect == Spoken::Nchan && scenario.talk.is_some() {
+        read.refuse("crowd.topics", "a publisher of nchan has its topic in its path; allowed: 1");
+    }
+    if crowd.interest == Interest::Exact && crowd.subscriptions > crowd.topics {
+        read.refuse(
+            "crowd.subscriptions",
+            format_args!("more than crowd.topics = {}", crowd.topics),
+        );
+    }
+    if crowd.workers > crowd.connections {
+        let connections = crowd.connections;
+        read.refuse("crowd.workers", format_args!("more than crowd.connections = {connections}"));
+    }
+}
+
+/// A stream is a publisher's messages to a topic.
+fn streams(scenario: &Scenario, read: &mut Read) {
+    let streams = Layout::streams_of_scenario(scenario);
+    if streams > STREAMS_MAX {
+        let key = if read.has("crowd.topics") { "crowd.topics" } else { "talk.publishers" };
+        read.refuse(
+            key,
+            format_args!(
+                "each publisher and topic it talks to is a stream to be numbered: {streams} \
+                 streams; allowed: {STREAMS_MAX}"
+            ),
+        );
+    }
+}
+
+fn talking(scenario: &Scenario, talk: &Talk, typed: &Typed, read: &mut Read) {
+    let connections = scenario.crowd.connections;
+    if talk.members && scenario.target.dialect == Spoken::Nchan {
+        let why = "a subscriber of nchan cannot publish; allowed: false";
+        read.refuse("talk.members", why);
+    }
+    if talk.members && talk.publishers > connections {
+        read.refuse(
+            "talk.publishers",
+            format_args!("more than crowd.connections = {connections}, whose members they are"),
+        );
+    }
+    let workers = scenario.crowd.workers;
+    match talk.pace {
+        Pace::Open { .. } => {
+            for key in ["talk.in_flight", "talk.batch"] {
+                if read.has(key) {
+                    read.refuse(key, "is of a closed loop; talk.per_s makes it an open one");
+                }
+            }
+            // Between two windows a schedule would go on, and come out in one burst after.
+            if scenario.floor_pairs > 0 {
+                read.refuse(
+                    "floor.pairs",
+                    "is of a closed loop: give talk.in_flight in place of talk.per_s",
+                );
+            }
+        }
+        Pace::Closed { in_flight, batch } => {
+            if batch > in_flight {
+                let key = if read.has("talk.batch") { "talk.batch" } else { "talk.in_flight" };
+                read.refuse(key, format_args!("more at once than talk.in_flight = {in_flight}"));
+            }
+            if workers > talk.publishers && typed.crowd.workers.is_some() {
+                let publishers = talk.publishers;
+                read.refuse(
+                    "crowd.workers",
+                    format_args!(
+                        "in a closed loop each has a publisher, and talk.publishers = {publishers}"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// What goes on beside the talk is by some of the crowd.
+fn beside(scenario: &Scenario, read: &mut Read) {
+    let connections = scenario.crowd.connections;
+    let parts = [
+        ("churn.per_s", scenario.churn.as_ref().map(|churn| churn.per_s)),
+        ("slow.readers", scenario.slow.as_ref().map(|slow| slow.readers)),
+        ("storm.connections", scenario.storm.as_ref().map(|storm| storm.connections)),
+    ];
+    for (key, count) in parts {
+        if count.is_some_and(|count| count > connections) {
+            read.refuse(key, format_args!("more than crowd.connections = {connections}"));
+        }
+    }
+    let measure_ms = scenario.times.measure_ms;
+    if scenario.storm.as_ref().is_some_and(|storm| storm.at_ms >= measure_ms) {
+        read.refuse("storm.at", format_args!("not before the end: times.measure = {measure_ms}ms"));
+    }
+}
