@@ -73,6 +73,14 @@ section_chromium() {
     limit 300 node tests/external/chromium/run.mjs
 }
 
+# The load generator in each protocol that it speaks, against servers of others.
+section_peers() {
+    need_node
+    need_binary
+    SHARDWIRE_BIN=${SHARDWIRE_BIN:-$ROOT/target/release/shardwire} limit 1800 \
+        benches/peers/run --check
+}
+
 section_autobahn() {
     need_node # for the starter of the broker
     need_autobahn
