@@ -92,11 +92,3 @@ fn what_was_not_measured_has_no_plot() {
         assert!(idle.contains(&format!("<div id=\"plot-{id}\"")), "{id}");
     }
 }
-
-/// Writes the page to the file that `SHARDWIRE_PAGE` names, to be looked at in a browser.
-#[test]
-#[ignore = "for eyes"]
-fn write_the_page() {
-    let file = std::env::var_os("SHARDWIRE_PAGE").expect("a file's name");
-    std::fs::write(file, page::of(&fixture::outcome())).unwrap();
-}
