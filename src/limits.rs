@@ -100,6 +100,11 @@ pub const HTTP_CONNECTIONS_MAX: usize = 4096;
 pub const BATCH_ITEMS_MAX: usize = 10_000;
 /// Items of a batch that are published before the shard's other work gets a turn.
 pub const BATCH_ITEMS_PER_TURN: usize = 64;
+/// Milliseconds that `bench` gives a crowd to be connected, beside what its rate takes; and, for
+/// each of its connections, microseconds more.
+pub const LOAD_CONNECT_MS: u64 = 60_000;
+/// See [`LOAD_CONNECT_MS`].
+pub const LOAD_CONNECT_US_EACH: u64 = 2_000;
 /// Milliseconds that a shard sleeps at most.
 pub const SLEEP_MS_MAX: u64 = 500;
 /// Bytes of messages in the histories of one shard.

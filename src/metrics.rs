@@ -62,7 +62,9 @@ macro_rules! shard_metrics {
         #[derive(Debug, Default)]
         pub struct ShardMetrics {
             $($(#[doc = $doc])+ pub $name: Counter,)+
-            /// Close frames sent, by row of `Close`; `Normal` answers the client's own.
+            /// Connections that began to close, by row of `Close`: each once, for its first
+            /// reason, when our close frame is queued; whether it is taken is not known then.
+            /// `Normal`: the client's close frame came first.
             pub closed: [Counter; Close::ALL.len()],
         }
 
@@ -169,7 +171,7 @@ impl ShardMetrics {
         Arc::default()
     }
 
-    /// Close frames sent for this reason.
+    /// Connections that began to close for this reason, however they ended then.
     pub fn closed_for(&self, close: Close) -> &Counter {
         &self.closed[close.index()]
     }

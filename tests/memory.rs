@@ -5,20 +5,19 @@
 
 #[allow(unsafe_code)] // A counting allocator cannot be written without.
 mod counting;
+mod guarded;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use counting::held;
-use jsonwebtoken::{EncodingKey, Header, encode};
-use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
-use shardwire::config::Dialect;
+use guarded::{GUARDED, OPEN};
+use serde_json::json;
 use shardwire::interest::Interest;
 use shardwire::mail::ConnKey;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
-use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::shard::{Arrival, Parts, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
 
 /// Connections of the figure.
@@ -44,27 +43,13 @@ impl Port for Sink {
     fn close(&mut self, _: u32, _: IpAddr) {}
 }
 
-const SECRET: &str = "a secret for this test";
-
-/// A shard without connections; the guarded endpoint is number 1.
+/// A shard without connections.
 fn shard() -> Shard {
-    let endpoint = |path: &str, require_authentication, rules| Endpoint {
-        path: path.into(),
-        dialect: Dialect::Topics,
-        require_authentication,
-        rules,
-    };
-    let mut policy = Policy::new(vec![
-        endpoint("/open", false, Rules::open()),
-        endpoint("/ws", true, Rules::defaults(DialectRules::Topics, false)),
-    ]);
-    let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
-    policy.verifier = Some(Verifier::new(&settings).unwrap());
     let parts = Parts {
         id: 0,
         mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
         interest: Interest::new(),
-        policy: Arc::new(policy),
+        policy: Arc::new(guarded::policy()),
         metrics: ShardMetrics::new(),
         seed: 1,
     };
@@ -92,10 +77,8 @@ fn say(shard: &mut Shard, key: ConnKey, text: &str) {
 }
 
 fn authenticate(shard: &mut Shard, key: ConnKey, user: &str) {
-    let claims = BTreeMap::from([("sub", user)]);
-    let key_of_tokens = EncodingKey::from_secret(SECRET.as_bytes());
-    // No `exp`: it would have to be a number, and the default settings do not ask for it.
-    let token = encode(&Header::default(), &claims, &key_of_tokens).unwrap();
+    // No `exp`: the default settings do not ask for it.
+    let token = guarded::token(&json!({"sub": user}));
     say(shard, key, &format!(r#"{{"type":"auth","token":"{token}"}}"#));
 }
 
@@ -108,7 +91,7 @@ fn fill(shard: &mut Shard) -> Vec<ConnKey> {
     let mut keys = Vec::with_capacity(CONNECTIONS);
     for number in 10_000..10_000 + CONNECTIONS {
         let guarded = number % 2 == 0;
-        let key = open(shard, u8::from(guarded));
+        let key = open(shard, if guarded { GUARDED } else { OPEN });
         if guarded {
             authenticate(shard, key, &number.to_string());
         }
@@ -133,7 +116,7 @@ fn leave(shard: &mut Shard, keys: &[ConnKey]) {
 /// A shard that has worked once: what its first connection makes for all is there.
 fn warm() -> Shard {
     let mut shard = shard();
-    let key = open(&mut shard, 1);
+    let key = open(&mut shard, GUARDED);
     authenticate(&mut shard, key, "7");
     subscribe(&mut shard, key, "user.7.inbox");
     say(&mut shard, key, r#"{"type":"message","topic":"a","data":1}"#);

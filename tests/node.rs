@@ -32,8 +32,18 @@ fn start(shards: u8, policy: Policy) -> Node {
     try_start(SocketAddr::from(([127, 0, 0, 1], 0)), shards, policy).unwrap()
 }
 
+fn start_with(shards: u8, policy: Policy, change: impl FnOnce(&mut Setup)) -> Node {
+    let mut setup = setup(SocketAddr::from(([127, 0, 0, 1], 0)), shards, policy);
+    change(&mut setup);
+    Node::start(setup).unwrap()
+}
+
 fn try_start(address: SocketAddr, shards: u8, policy: Policy) -> std::io::Result<Node> {
-    Node::start(Setup {
+    Node::start(setup(address, shards, policy))
+}
+
+fn setup(address: SocketAddr, shards: u8, policy: Policy) -> Setup {
+    Setup {
         address,
         shards,
         policy,
@@ -44,7 +54,7 @@ fn try_start(address: SocketAddr, shards: u8, policy: Policy) -> std::io::Result
         connections_per_ip_max: 0,
         request_timeout: Duration::from_secs(10),
         flush_delay: Duration::ZERO,
-    })
+    }
 }
 
 async fn connect(node: &Node) -> Client {
@@ -161,22 +171,30 @@ fn a_drain_tells_everybody_and_leaves_nothing() {
     });
 }
 
+/// A handshake by hand; the socket and the answer's status.
+fn knock(address: SocketAddr) -> (std::net::TcpStream, u16) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let handshake = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(handshake.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let status = std::str::from_utf8(&head[9..12]).unwrap().parse().unwrap();
+    (stream, status)
+}
+
 #[test]
 fn a_close_with_the_end_right_behind_it_is_answered() {
     use std::io::{Read, Write};
     let node = start(1, policy());
     for _ in 0..20 {
-        let mut stream = std::net::TcpStream::connect(node.address()).unwrap();
-        let handshake = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
-            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(handshake.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
+        let (mut stream, _) = knock(node.address());
         // A request, a close frame of code 1000 (masked by zeros), and the end, all at once.
         let request = br#"{"type":"ping"}"#;
         let mut bytes = vec![0x81, 0x80 | request.len() as u8, 0, 0, 0, 0];
@@ -189,6 +207,83 @@ fn a_close_with_the_end_right_behind_it_is_answered() {
         assert!(answer.windows(6).any(|part| part == b"\"pong\""), "{answer:?}");
         assert!(answer.ends_with(&[0x88, 2, 0x03, 0xe8]), "{answer:?}");
     }
+    node.drain(Duration::from_millis(100));
+}
+
+/// Bytes that a client sends where nothing may follow: more than the kernel keeps unread.
+const FLOOD_BYTES: usize = 16 << 20;
+
+/// What a client hears that sends `first` and a flood behind it, and only then reads.
+fn hear_after_flood(mut stream: std::net::TcpStream, first: &[u8]) -> Vec<u8> {
+    use std::io::{Read, Write};
+    let flood = [first, &vec![0xff; FLOOD_BYTES]].concat();
+    stream.write_all(&flood).expect("whoever is being closed is read");
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).expect("an end and no reset");
+    heard
+}
+
+#[test]
+fn who_floods_while_being_closed_hears_why() {
+    let node = start(1, policy());
+    let goodbye = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+    let reserved_opcode = [0x83, 0x80, 0, 0, 0, 0];
+    let bad_utf8 = [0x81, 0x81, 0, 0, 0, 0, 0xff];
+    let too_large = [0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (first, code) in
+        [(&goodbye[..], 1000_u16), (&reserved_opcode, 1002), (&bad_utf8, 1007), (&too_large, 1009)]
+    {
+        let (stream, _) = knock(node.address());
+        let heard = hear_after_flood(stream, first);
+        assert_eq!((heard[0], &heard[2..4]), (0x88, &code.to_be_bytes()[..]), "{heard:?}");
+        assert_eq!(heard.len(), 2 + usize::from(heard[1]), "{heard:?}");
+    }
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
+fn who_floods_when_the_broker_closes_is_not_reset() {
+    use std::io::Read;
+    let node = start(1, policy());
+    // The answer to our close frame and a flood behind it; a flood that is no frames at all.
+    let answer = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
+    for first in [&answer[..], &[0xff]].repeat(10) {
+        let (mut stream, _) = knock(node.address());
+        // Too often over the limit of failed tokens.
+        let auth = br#"{"type":"auth","token":"x"}"#;
+        let mut frame = vec![0x81, 0x80 | auth.len() as u8, 0, 0, 0, 0];
+        frame.extend_from_slice(auth);
+        std::io::Write::write_all(&mut stream, &frame.repeat(3)).unwrap();
+        let mut heard = Vec::new();
+        while !heard.windows(4).any(|part| part[0] == 0x88 && part[2..] == 1008_u16.to_be_bytes()) {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            heard.push(byte[0]);
+        }
+        hear_after_flood(stream, first);
+    }
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
+fn an_address_counts_who_waits_out_its_close_and_nobody_who_has_seen_the_end() {
+    use std::io::{Read, Write};
+    let one_each = |setup: &mut Setup| setup.connections_per_ip_max = 1;
+    let node = start_with(2, policy(), one_each);
+    for _ in 0..200 {
+        let (mut stream, status) = knock(node.address());
+        assert_eq!(status, 101);
+        stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).unwrap();
+        // To the end of the socket: from here on the place is free, whatever shard is asked.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    // This one broke the protocol, hears so, and stays: it holds its place.
+    let (mut stream, status) = knock(node.address());
+    assert_eq!(status, 101);
+    stream.write_all(&[0x83, 0x80, 0, 0, 0, 0]).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(knock(node.address()).1, 429);
     node.drain(Duration::from_millis(100));
 }
 

@@ -128,8 +128,8 @@ impl Facts<'_> {
                 let _ = writeln!(text, "shardwire_{}{{shard=\"{shard}\"}} {value}", first.name);
             }
         }
-        let help =
-            "Close frames that the broker sent, by reason; normal: answers to the client's own.";
+        let help = "WebSocket connections that began to close, by their first reason; normal: the \
+            client's close frame came first.";
         head(&mut text, "closed_total", help, Kind::Counter);
         for close in Close::ALL {
             let value = self.sum(|shard| shard.closed_for(close).get());

@@ -3,6 +3,10 @@
 //! The only state that all shards share besides the interest table, touched when a connection comes
 //! and when it goes, never on the way of a message. Addresses are spread over many small locks, so
 //! that two shards that accept at the same time seldom meet.
+//!
+//! A connection counts until its socket is closed, also while it waits out its close: it holds a
+//! descriptor, and an address whose ending connections did not count could hold as many more as it
+//! opens and breaks off in the time of a close. Its place is free before the client sees the end.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

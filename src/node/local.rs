@@ -41,6 +41,10 @@ pub(super) struct Local {
     ready: RefCell<Vec<ConnKey>>,
     writable: RefCell<Vec<ConnKey>>,
     dirty_since: Cell<Option<Instant>>,
+    /// When the last HTTP connection ended, in monotonic milliseconds, until what it took is given
+    /// back to the system.
+    handshake_ms: Cell<Option<u64>>,
+    gave_back_ms: Cell<u64>,
 }
 
 impl Local {
@@ -56,6 +60,8 @@ impl Local {
             ready: RefCell::default(),
             writable: RefCell::default(),
             dirty_since: Cell::new(None),
+            handshake_ms: Cell::new(None),
+            gave_back_ms: Cell::new(0),
         })
     }
 
@@ -112,6 +118,7 @@ impl Local {
                 tokio::task::yield_now().await;
                 continue;
             }
+            self.give_back();
             let wait = self.wait();
             tokio::select! {
                 ready = epoll.readable() => ready?.clear_ready(),
@@ -143,6 +150,27 @@ impl Local {
             if !shard.is_ending() {
                 break;
             }
+        }
+    }
+
+    /// An HTTP connection ended, whatever became of it: its buffers are free.
+    pub(super) fn http_ended(&self) {
+        self.handshake_ms.set(Some(clock::now().mono_ms));
+    }
+
+    /// Called before the shard sleeps. The allocator (mimalloc) keeps freed pages for a second, and
+    /// gives them back to the system when another page goes; a shard that only sleeps would keep
+    /// what a wave of handshakes took for good. So for some time after it a page goes.
+    fn give_back(&self) {
+        let Some(since_ms) = self.handshake_ms.get() else { return };
+        let now_ms = clock::now().mono_ms;
+        if now_ms.saturating_sub(self.gave_back_ms.get()) < GIVE_BACK_EVERY_MS {
+            return;
+        }
+        self.gave_back_ms.set(now_ms);
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(GIVE_BACK_BYTES)));
+        if now_ms.saturating_sub(since_ms) > GIVE_BACK_MS {
+            self.handshake_ms.set(None);
         }
     }
 
@@ -290,3 +318,13 @@ impl Local {
 
 /// The longest that a shard sleeps without looking whether the node is over.
 const WAIT_MAX: Duration = Duration::from_millis(SLEEP_MS_MAX);
+
+/// For how long after a handshake a shard that is about to sleep has freed pages given back: more
+/// than the allocator keeps them, and as long again as a shard sleeps.
+const GIVE_BACK_MS: u64 = 2 * (1000 + SLEEP_MS_MAX);
+
+/// How often meanwhile.
+const GIVE_BACK_EVERY_MS: u64 = SLEEP_MS_MAX / 2;
+
+/// An allocation that has pages of its own; none of them is ever touched.
+const GIVE_BACK_BYTES: usize = 1 << 20;

@@ -27,8 +27,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::interest::Interest;
@@ -36,6 +35,7 @@ use crate::limits::{BACKLOG_MAX, DESCRIPTORS_PER_SHARD, DESCRIPTORS_RESERVED};
 use crate::mail::{Delivery, Mail};
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
+use crate::process::raise_descriptor_limit;
 use crate::shard::{Parts, Shard};
 use census::Census;
 use common::Common;
@@ -62,7 +62,7 @@ impl Node {
     /// # Errors
     /// The address cannot be bound, or the system refuses threads or descriptors: the operator's.
     pub fn start(setup: Setup) -> io::Result<Self> {
-        let descriptors = raise_descriptor_limit();
+        let descriptors = usize::try_from(raise_descriptor_limit()).unwrap_or(usize::MAX);
         let reserved = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * usize::from(setup.shards);
         let carried = descriptors.saturating_sub(reserved);
         let connections_max =
@@ -222,9 +222,7 @@ fn pin(id: u8) {
     let processors: Vec<usize> =
         (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor)).collect();
     let Some(processor) = processors.get(usize::from(id) % processors.len().max(1)) else { return };
-    let mut own = CpuSet::new();
-    own.set(*processor);
-    if let Err(error) = sched_setaffinity(None, &own) {
+    if let Err(error) = crate::process::pin(*processor) {
         tracing::debug!(%error, "a shard could not be pinned");
     }
 }
@@ -253,12 +251,4 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     Ok(socket)
-}
-
-/// Raises the soft limit of descriptors to the hard one; says what it is then.
-fn raise_descriptor_limit() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    limit.current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }

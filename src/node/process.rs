@@ -5,22 +5,18 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::http::reports::Process;
 use crate::node::clock;
+use crate::process::{cpu_time, resident_bytes};
 
 /// The figures of this process. Costs some system calls, whatever the number of connections.
 pub(super) fn figures() -> Process {
     static START: OnceLock<u64> = OnceLock::new();
-    let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
     Process {
-        cpu_us: cpu.tv_sec.unsigned_abs() * 1_000_000 + cpu.tv_nsec.unsigned_abs() / 1000,
-        resident_bytes: pages.map(|pages| pages * page_size() as u64),
+        cpu_us: cpu_time().as_micros() as u64,
+        resident_bytes: resident_bytes(),
         // The folder's size is the number of open files, since Linux 6.2; before, it is 0.
         open_descriptors: fs::metadata("/proc/self/fd")
             .ok()

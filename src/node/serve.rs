@@ -1,9 +1,11 @@
 //! HTTP on a shard's thread: accepts, hands requests to hyper, answers routes, lets sockets in.
 //!
 //! A connection is a task only until its handshake is done; then its socket is taken back from
-//! hyper and goes to the shard, and the task ends. Order at the door: path, draining, origin,
+//! hyper and goes to the shard, and the task ends. One that has not asked yet has no more than the
+//! task: hyper and its buffers begin with the first byte. Order at the door: path, draining, origin,
 //! token, limits (protocols.md sections 1, 9 and 11).
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -78,31 +80,50 @@ pub(super) async fn accept(local: Rc<Local>, listener: TcpListener) {
     }
 }
 
+/// A handshake that was answered: the socket to be, and who comes in by it.
+type Entered = Cell<Option<(OnUpgrade, Arrival)>>;
+
 async fn serve(local: Rc<Local>, stream: TcpStream, peer: SocketAddr) {
     let timeout = local.common.request_timeout;
-    let service = service_fn(move |request| {
-        let local = Rc::clone(&local);
-        async move { Ok::<_, Infallible>(answer(&local, peer.ip(), request).await) }
+    let begun = Instant::now();
+    // Not hyper's wait: it would hold 16 KiB of buffers for it. With the bytes there, hyper begins
+    // and ends within one poll, so that of a thousand who come at once one has buffers at a time.
+    if !matches!(tokio::time::timeout(timeout, stream.readable()).await, Ok(Ok(()))) {
+        tracing::debug!(%peer, "a connection that asked for nothing");
+        return;
+    }
+    let entered = Entered::default();
+    let service = service_fn(async |request| {
+        Ok::<_, Infallible>(answer(&local, peer, request, &entered).await)
     });
-    let served = http1::Builder::new()
+    let mut hyper = http1::Builder::new();
+    hyper
         .timer(TokioTimer::new())
-        .header_read_timeout(timeout)
+        .header_read_timeout(timeout.saturating_sub(begun.elapsed()))
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
-        .max_headers(REQUEST_HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
+        .max_headers(REQUEST_HEADERS_MAX);
+    // In a box, for the task to be small while it waits; gone before the socket is asked for.
+    let served = Box::pin(hyper.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }
+    if let Some((on_upgrade, arrival)) = entered.take() {
+        hand_over(&local, on_upgrade, arrival).await;
+    }
+    local.http_ended();
 }
 
-async fn answer(local: &Rc<Local>, peer: IpAddr, mut request: Request<Incoming>) -> Answer {
+async fn answer(
+    local: &Rc<Local>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+    entered: &Entered,
+) -> Answer {
     let _in_progress = local.common.begin_request();
     let endpoints = &local.common.policy.endpoints;
     let path = request.uri().path();
     if let Some(endpoint) = endpoints.iter().position(|endpoint| endpoint.path == path) {
-        return enter(local, endpoint as u8, peer, &mut request);
+        return enter(local, endpoint as u8, peer.ip(), &mut request, entered);
     }
     let route = Route::of(request.method(), path);
     if route.is_guarded()
@@ -145,8 +166,14 @@ fn guard(local: &Local, request: &Request<Incoming>) -> Result<(), Answer> {
 }
 
 /// The door of an endpoint.
-fn enter(local: &Rc<Local>, endpoint: u8, peer: IpAddr, request: &mut Request<Incoming>) -> Answer {
-    match admit(local, endpoint, peer, request) {
+fn enter(
+    local: &Local,
+    endpoint: u8,
+    peer: IpAddr,
+    request: &mut Request<Incoming>,
+    entered: &Entered,
+) -> Answer {
+    match admit(local, endpoint, peer, request, entered) {
         Ok(answer) => answer,
         Err(mut answer) => {
             // Who is refused gives its descriptor back.
@@ -160,10 +187,11 @@ fn enter(local: &Rc<Local>, endpoint: u8, peer: IpAddr, request: &mut Request<In
 }
 
 fn admit(
-    local: &Rc<Local>,
+    local: &Local,
     endpoint: u8,
     peer: IpAddr,
     request: &mut Request<Incoming>,
+    entered: &Entered,
 ) -> Result<Answer, Answer> {
     let common = &local.common;
     if request.method() != Method::GET || !is_upgrade_request(request) {
@@ -199,7 +227,7 @@ fn admit(
         }
     })?;
     let arrival = Arrival { endpoint, identity, compression, address };
-    tokio::task::spawn_local(hand_over(Rc::clone(local), on_upgrade, arrival));
+    entered.set(Some((on_upgrade, arrival)));
     Ok(answer.map(|_| Full::default()))
 }
 
@@ -283,7 +311,7 @@ fn choose_protocol(
 }
 
 /// Takes the socket back from hyper once the handshake's answer is out.
-async fn hand_over(local: Rc<Local>, on_upgrade: OnUpgrade, arrival: Arrival) {
+async fn hand_over(local: &Local, on_upgrade: OnUpgrade, arrival: Arrival) {
     let address = arrival.address;
     match on_upgrade.await.map(take_back) {
         Ok(Ok((fd, early))) => local.admit(arrival, fd, early),

@@ -244,12 +244,19 @@ impl Port for Sockets {
         }
     }
 
+    fn has_unread(&mut self, conn: u32) -> bool {
+        let Some(fd) = self.current(conn) else { return false };
+        let told = recv(fd, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(told, Ok((1.., _)))
+    }
+
     fn close(&mut self, conn: u32, address: IpAddr) {
+        // Before the socket goes: who has seen the end finds the place free.
+        self.census.leave(address);
         // A connection that epoll refused has no socket here, and was counted in all the same.
         if let Some(socket) = self.slots.get_mut(conn) {
             *socket = Socket::NONE;
         }
         self.held.remove(&conn);
-        self.census.leave(address);
     }
 }

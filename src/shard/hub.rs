@@ -1,8 +1,9 @@
 //! A shard's connections and what joins them: the state behind every verb of the shard.
 //!
-//! The hub opens, ends and flushes connections here; what a client's message does is `session.rs`,
-//! how a message reaches subscribers `fanout.rs`, what time does `life.rs`. It is apart from the
-//! shard's reading side so that a request may borrow the bytes it came in while the hub changes.
+//! The hub opens and flushes connections here; how they end is `ends.rs`, what a client's message
+//! does `session.rs`, how a message reaches subscribers `fanout.rs`, what time does `life.rs`. It
+//! is apart from the shard's reading side so that a request may borrow the bytes it came in while
+//! the hub changes.
 //!
 //! Invariant: a connection is in the topic index only while its phase is `Open`.
 
@@ -13,11 +14,11 @@ use std::sync::Arc;
 use crate::auth::Identity;
 use crate::close::Close;
 use crate::interest::OwnInterest;
-use crate::limits::{CLOSE_WAIT_MS, ENDS_PER_TURN_MAX};
 use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
 use crate::shard::encoder::Encoder;
+use crate::shard::ends::Ending;
 use crate::shard::history::History;
 use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Unsent};
 use crate::shard::policy::Policy;
@@ -54,22 +55,6 @@ pub struct Arrival {
     pub compression: Option<Accepted>,
     /// The client's address.
     pub address: IpAddr,
-}
-
-/// A connection that is over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ending {
-    pub(super) key: ConnKey,
-    pub(super) how: End,
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum End {
-    /// At once, whatever is queued for it.
-    Cut,
-    /// Its close frame is answered first, with the same code.
-    Answer(Option<u16>),
 }
 
 /// Connections and all that is kept for them.
@@ -145,64 +130,6 @@ impl Hub {
         self.queue_frame(conn, OpCode::Text, text);
     }
 
-    /// Begins to end a connection: it hears why, and no message any more.
-    pub(super) fn begin_close(&mut self, now: Now, conn: u32, close: Close) {
-        if self.slots[conn].phase != Phase::Open {
-            return;
-        }
-        self.withdraw(conn);
-        self.metrics.closed_for(close).add(1);
-        let slot = &mut self.slots[conn];
-        // After broken framing nothing the client sends can be read, its close frame included.
-        let broken = matches!(close, Close::Protocol | Close::BadUtf8 | Close::TooLarge);
-        slot.phase = if broken { Phase::Failing } else { Phase::Closing };
-        let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
-            frame::put_close(out, Some(close.code()), close.reason());
-        });
-        self.outbox.queue(conn, &mut slot.pending, range);
-        self.close_by(now, conn);
-    }
-
-    /// The client's close frame came: ours goes out if it has not yet, then the socket goes.
-    pub(super) fn on_close(&mut self, now: Now, conn: u32, code: Option<u16>) {
-        match self.slots[conn].phase {
-            Phase::Open => {
-                self.withdraw(conn);
-                self.slots[conn].phase = Phase::Leaving;
-                // Here and not with the answer: it may be cut or given up before.
-                self.metrics.closed_for(Close::Normal).add(1);
-                self.end_soon(conn, End::Answer(code));
-                self.close_by(now, conn);
-            }
-            Phase::Closing => {
-                let slot = &mut self.slots[conn];
-                slot.phase = Phase::Finishing;
-                if slot.pending.is_empty() && slot.backlog.is_none() {
-                    self.end_soon(conn, End::Cut);
-                }
-            }
-            Phase::Free | Phase::Failing | Phase::Leaving | Phase::Finishing => {}
-        }
-    }
-
-    /// Puts a connection behind those that the next flushes end.
-    pub(super) fn end_soon(&mut self, conn: u32, how: End) {
-        let key = ConnKey { index: conn, generation: self.slots[conn].generation };
-        self.ending.push_back(Ending { key, how });
-    }
-
-    /// Answers the close frame of a connection that waited for it.
-    fn answer_close(&mut self, key: ConnKey, code: Option<u16>) {
-        // It may have been cut or given up in the meantime.
-        if let Some(slot) = self.slots.get(key).filter(|slot| slot.phase == Phase::Leaving) {
-            slot.phase = Phase::Finishing;
-            let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
-                frame::put_close(out, code, "");
-            });
-            self.outbox.queue(key.index, &mut slot.pending, range);
-        }
-    }
-
     /// Sends what is queued, once a connection, and ends some of those that are over.
     pub(super) fn flush(&mut self, now: Now, port: &mut impl Port) {
         let ends = self.answer_some();
@@ -214,46 +141,8 @@ impl Hub {
         self.close_some(ends, port);
     }
 
-    /// Ends some of those that are over, each after what is queued for it; all other output stays.
-    pub(super) fn end_some(&mut self, now: Now, port: &mut impl Port) {
-        let ends = self.answer_some();
-        for at in 0..ends {
-            let key = self.ending[at].key;
-            if self.slots.get(key).is_some() {
-                self.flush_one(now, key.index, port);
-            }
-        }
-        self.close_some(ends, port);
-    }
-
-    /// Queues the close frames of the first that wait to be ended; how many these are, whoever of
-    /// them is to hear one.
-    fn answer_some(&mut self) -> usize {
-        let ends = self.ending.len().min(ENDS_PER_TURN_MAX);
-        for at in 0..ends {
-            if let Ending { key, how: End::Answer(code) } = self.ending[at] {
-                self.answer_close(key, code);
-            }
-        }
-        ends
-    }
-
-    /// Closes those of the first `ends` that need no answer, or no more.
-    fn close_some(&mut self, ends: usize, port: &mut impl Port) {
-        for _ in 0..ends {
-            let ending = self.ending.pop_front().expect("there were as many before");
-            if matches!(ending.how, End::Cut) && self.slots.get(ending.key).is_some() {
-                self.end(ending.key.index, port);
-            }
-        }
-        if self.ending.is_empty() {
-            self.ending.shrink_to(ENDS_PER_TURN_MAX);
-        }
-        self.metrics.connections_ending.set(self.ending.len() as u64);
-    }
-
     /// Sends what is queued for a connection, if anything is.
-    fn flush_one(&mut self, now: Now, conn: u32, port: &mut impl Port) {
+    pub(super) fn flush_one(&mut self, now: Now, conn: u32, port: &mut impl Port) {
         let slot = &mut self.slots[conn];
         let chain = std::mem::replace(&mut slot.pending, Pending::NOTHING);
         if chain.is_empty() {
@@ -298,7 +187,7 @@ impl Hub {
     /// All that was queued for a connection is with the kernel.
     fn flushed(&mut self, conn: u32, port: &mut impl Port) {
         match self.slots[conn].phase {
-            Phase::Finishing => self.end(conn, port),
+            Phase::Finishing => self.finish(conn, port),
             Phase::Failing => port.shut(conn),
             Phase::Free | Phase::Open | Phase::Closing | Phase::Leaving => {}
         }
@@ -333,49 +222,6 @@ impl Hub {
         .add(messages);
     }
 
-    /// A slow consumer: what waits is dropped, and it hears why if it reads again in time.
-    /// One that was to go anyway hears this in place of the close frame that did not fit.
-    fn give_up(&mut self, now: Now, conn: u32) {
-        if self.slots[conn].phase == Phase::Open {
-            self.withdraw(conn);
-            self.metrics.closed_for(Close::SlowConsumer).add(1);
-            self.slots[conn].phase = Phase::Closing;
-            self.close_by(now, conn);
-        }
-        let slot = &mut self.slots[conn];
-        if slot.phase == Phase::Leaving {
-            slot.phase = Phase::Finishing;
-        }
-        let mut farewell = Vec::new();
-        frame::put_close(
-            &mut farewell,
-            Some(Close::SlowConsumer.code()),
-            Close::SlowConsumer.reason(),
-        );
-        let backlog = slot.backlog.get_or_insert_default();
-        let before = backlog.bytes() as u64;
-        self.metrics.dropped_disconnect_total.add(backlog.cut());
-        backlog.push_last(farewell.into());
-        self.metrics.outbox_bytes.add((backlog.bytes() as u64).wrapping_sub(before));
-    }
-
-    /// Ends a connection here and now.
-    pub(super) fn end(&mut self, conn: u32, port: &mut impl Port) {
-        self.withdraw(conn);
-        let slot = &mut self.slots[conn];
-        if let Some(backlog) = &slot.backlog {
-            self.metrics.outbox_bytes.sub(backlog.bytes() as u64);
-            self.metrics.outbox_connections.sub(1);
-        }
-        self.metrics.connections_authenticated.sub(u64::from(slot.identity.is_some()));
-        self.metrics.connections.sub(1);
-        self.metrics.connections_ended_total.add(1);
-        self.wheel.cancel(conn);
-        let address = slot.address;
-        self.slots.remove(conn);
-        port.close(conn, address);
-    }
-
     /// Takes a connection out of the topic index.
     pub(super) fn withdraw(&mut self, conn: u32) {
         let Self { topics, interest, metrics, .. } = self;
@@ -392,12 +238,5 @@ impl Hub {
     pub(super) fn count_topics(&self) {
         self.metrics.topics.set(self.topics.topic_count() as u64);
         self.metrics.patterns.set(self.topics.pattern_count() as u64);
-    }
-
-    fn close_by(&mut self, now: Now, conn: u32) {
-        let by = Tick::at_ms(now.mono_ms).plus_ms(CLOSE_WAIT_MS);
-        let slot = &mut self.slots[conn];
-        slot.go_by = Some(self.gone_by.map_or(by, |gone| gone.min(by)));
-        self.rearm(now, conn);
     }
 }

@@ -7,7 +7,8 @@
 use crate::auth::Verifier;
 use crate::close::Close;
 use crate::limits::{DEADLINES_PER_TURN_MAX, HISTORIES_PER_SWEEP, TICK_MS};
-use crate::shard::hub::{End, Hub};
+use crate::shard::ends::End;
+use crate::shard::hub::Hub;
 use crate::shard::outbox::Port;
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;

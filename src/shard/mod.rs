@@ -10,6 +10,7 @@
 
 mod check;
 mod encoder;
+mod ends;
 mod fanout;
 pub mod history;
 mod hub;
@@ -38,8 +39,9 @@ use crate::wire::deflate::Inflater;
 use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
+use ends::End;
 pub use hub::Arrival;
-use hub::{End, Hub, LANES};
+use hub::{Hub, LANES};
 pub use outbox::{Port, Sent};
 pub use policy::{Endpoint, Policy, RateLimit};
 use receipts::Receipts;
@@ -147,7 +149,7 @@ impl Shard {
                 Ok(None) => break,
                 Ok(Some(event)) => intake.take(hub, now, conn, event),
                 Err(violation) => {
-                    hub.begin_close(now, conn, violation.into());
+                    hub.fail(now, conn, violation.into(), port);
                     return all;
                 }
             }
@@ -155,7 +157,13 @@ impl Shard {
                 hub.flush(now, port);
             }
             match hub.slots.get(key).map(|slot| slot.phase) {
-                None | Some(Phase::Failing | Phase::Leaving | Phase::Finishing) => return all,
+                None | Some(Phase::Failing) => return all,
+                Some(Phase::Leaving | Phase::Finishing) => {
+                    if decoder.close_is_followed() {
+                        hub.goes_on(conn, port);
+                    }
+                    return all;
+                }
                 Some(_) if hub.steps() > steps_max => break,
                 Some(_) => {}
             }

@@ -22,8 +22,9 @@ pub enum Phase {
     Open,
     /// Our close frame is on its way; the client's is awaited, what else it sends is dropped.
     Closing,
-    /// The client broke the protocol: once our close frame is out, the sending side is shut, and
-    /// what still comes in is thrown away unread.
+    /// The client broke the protocol, or goes on sending behind its close frame: once our close
+    /// frame is out, the sending side is shut, and what still comes in is thrown away, until its
+    /// end or its time is over.
     Failing,
     /// The client's close frame came; ours is made in the turn that ends the connection.
     Leaving,

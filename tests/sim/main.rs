@@ -13,6 +13,8 @@
 mod acts;
 mod client;
 mod frames;
+#[path = "../guarded/mod.rs"]
+mod guarded;
 mod ledger;
 mod network;
 mod random;

@@ -1,23 +1,17 @@
 //! What a run is played with: shards, policy, names, manners, all drawn from the one source, and
 //! what all parts of the simulation must agree on: tokens and the plain meaning of a pattern.
 
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
-use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
-use shardwire::config::{Dialect, HistorySetting, SlowConsumerPolicy};
+use shardwire::config::{HistorySetting, SlowConsumerPolicy};
 use shardwire::shard::outbox::OutboxBound;
-use shardwire::shard::{Endpoint, Policy, RateLimit};
+use shardwire::shard::{Policy, RateLimit};
 
+use super::guarded;
+pub use super::guarded::{GUARDED, OPEN};
 use super::random::Random;
 
 /// The wall clock when a run begins.
 pub const START_WALL_MS: u64 = 1_769_860_800_000;
-const SECRET: &str = "a secret for simulations";
-
-/// The endpoint where nobody needs a token.
-pub const OPEN: u8 = 0;
-/// The endpoint where everyone needs one.
-pub const GUARDED: u8 = 1;
 
 /// The drawn facts of a run.
 pub struct Setting {
@@ -66,18 +60,7 @@ impl Setting {
     }
 
     fn policy(&self, random: &mut Random) -> Policy {
-        let endpoint = |path: &str, require_authentication, rules| Endpoint {
-            path: path.into(),
-            dialect: Dialect::Topics,
-            require_authentication,
-            rules,
-        };
-        let mut policy = Policy::new(vec![
-            endpoint("/open", false, Rules::open()),
-            endpoint("/guarded", true, Rules::defaults(DialectRules::Topics, false)),
-        ]);
-        let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
-        policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));
+        let mut policy = guarded::policy();
         policy.outbox =
             OutboxBound { bytes_max: random.within(300..20_000) as usize, policy: self.slow };
         if random.one_in(3) {
@@ -105,8 +88,7 @@ impl Setting {
 
 /// A token of a user, good for so many seconds from the beginning of the run.
 pub fn token(user: &str, seconds: u64) -> String {
-    let claims = json!({"sub": user, "exp": START_WALL_MS / 1000 + seconds});
-    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+    guarded::token(&json!({"sub": user, "exp": START_WALL_MS / 1000 + seconds}))
 }
 
 /// Topics, and patterns that match some of them.

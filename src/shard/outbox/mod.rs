@@ -29,6 +29,11 @@ pub trait Port {
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent;
     /// Ends the sending side of a connection; what it still sends is read and dropped.
     fn shut(&mut self, conn: u32);
+    /// Whether bytes of a connection have come that were not read: to close its socket now would
+    /// reset it. A port without sockets has none.
+    fn has_unread(&mut self, _conn: u32) -> bool {
+        false
+    }
     /// Closes the socket of a connection that the shard has forgotten, and counts out its address.
     fn close(&mut self, conn: u32, address: IpAddr);
 }

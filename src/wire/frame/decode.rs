@@ -61,6 +61,7 @@ pub struct Decoder<'a> {
     partial: &'a mut Option<Box<Partial>>,
     input: &'a mut [u8],
     consumed: usize,
+    followed: bool,
     bounds: FrameBounds,
     /// The payload of the event last given, if it had come in pieces.
     held: Vec<u8>,
@@ -89,12 +90,18 @@ impl<'a> Decoder<'a> {
         input: &'a mut [u8],
         bounds: &FrameBounds,
     ) -> Self {
-        Decoder { partial, input, consumed: 0, bounds: *bounds, held: Vec::new() }
+        Decoder { partial, input, consumed: 0, followed: false, bounds: *bounds, held: Vec::new() }
     }
 
     /// Bytes of the input that are done with, those of the last event included.
     pub fn consumed(&self) -> usize {
         self.consumed
+    }
+
+    /// Whether bytes stood behind the close frame, where nothing may follow (RFC 6455 section
+    /// 5.5.1); they were dropped.
+    pub fn close_is_followed(&self) -> bool {
+        self.followed
     }
 
     /// The next event, or `None` when the input is used up. After a close or a violation all that
@@ -139,6 +146,7 @@ impl<'a> Decoder<'a> {
     #[inline]
     fn event(&mut self, found: Found) -> Result<Option<Event<'_>>, Violation> {
         if let Kind::Control(OpCode::Close) = found.kind {
+            self.followed = self.consumed < self.input.len();
             self.stop();
         }
         let payload = match found.place {

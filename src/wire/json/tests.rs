@@ -25,8 +25,9 @@ fn serde_json_says(text: &str) -> Result<(), Refusal> {
         Ok(value) if value.is_object() => Ok(()),
         Ok(_) => Err(Refusal::NotAnObject),
         Err(error) if error.to_string().starts_with("number out of range") => {
-            let exponent = regex::Regex::new("[eE][+-]?[0-9]+").unwrap();
-            let small = exponent.replace_all(text, "");
+            // Exponents, but not what looks like one within an escape: `\ude00`.
+            let exponent = regex::Regex::new(r"(\\u[0-9a-fA-F]{4})|[eE][+-]?[0-9]+").unwrap();
+            let small = exponent.replace_all(text, "$1");
             serde_json::from_str::<serde_json::Value>(&small).map_err(|_| Refusal::BadJson)?;
             if text.trim().starts_with('{') { Ok(()) } else { Err(Refusal::NotAnObject) }
         }

@@ -11,6 +11,8 @@ mod acts;
 mod client;
 #[path = "../../../sim/frames.rs"]
 mod frames;
+#[path = "../../../guarded/mod.rs"]
+mod guarded;
 #[path = "../../../sim/ledger.rs"]
 mod ledger;
 #[path = "../../../sim/network.rs"]
