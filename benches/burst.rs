@@ -14,15 +14,16 @@
 
 mod rig;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, TryRecvError};
 use std::time::{Duration, Instant};
 
 use rig::arguments::Arguments;
 use rig::broker::{self, Broker};
 use rig::child::{self, Child};
+use rig::clients::{self, Clients, Heard, subscribe};
 use rig::report::{self, median};
-use rig::swarm::{self, Heard, Swarm};
+use shardwire::load::swarm::Leave;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,6 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SERVER_PROCESSOR: usize = 0;
 const LOAD_PROCESSOR: usize = 1;
 const SUBSCRIBERS: usize = 100;
+/// The number of the client that publishes.
+const PUBLISHER: usize = SUBSCRIBERS;
 /// Between two messages.
 const PERIOD: Duration = Duration::from_millis(5);
 /// How long is looked at before the burst.
@@ -37,7 +40,10 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Messages whose latency is told of the time after the broker has forgotten everybody: the last
 /// ones that were published while it had not.
 const AFTERWARDS: Duration = Duration::from_millis(50);
-const WAYS: [&str; 3] = ["end", "reset", "goodbye"];
+const WAYS: [(&str, Leave); 3] =
+    [("end", Leave::Silent), ("reset", Leave::Reset), ("goodbye", Leave::Close)];
+/// Bytes of a message's data.
+const DATA_BYTES: usize = 122;
 /// One of so many clients that leave shares its room with the others.
 const ROOM: usize = 100;
 
@@ -62,7 +68,7 @@ fn measure(arguments: &Arguments) {
     println!("latencies in ms until the last subscriber has a message");
     println!();
     println!("way       run   gone in   quiet: median   longest   burst: median   longest");
-    for way in WAYS {
+    for (way, _) in WAYS {
         let mut longest = Vec::new();
         for run in 1..=runs {
             let mut broker = Broker::start(1, false, pinned.then_some(SERVER_PROCESSOR));
@@ -108,23 +114,19 @@ struct Sent {
 /// The publisher and its subscribers.
 struct Scene {
     address: SocketAddr,
-    swarm: Swarm,
-    publisher: usize,
+    clients: Clients,
     sent: Vec<Sent>,
+    /// Messages of the first of them, published before.
+    before: usize,
 }
 
 impl Scene {
     fn new(broker: &Broker) -> Self {
-        let address = broker.address;
-        let mut swarm = Swarm::new();
-        let request = [swarm::handshake(broker::PATH), subscribe("news")].concat();
-        for n in 0..SUBSCRIBERS {
-            swarm.connect(swarm::address(n), address, &request);
-        }
-        hear_texts(&mut swarm, SUBSCRIBERS);
-        let publisher = swarm.connect(Ipv4Addr::LOCALHOST, address, &request_of_publisher());
-        hear_texts(&mut swarm, 1);
-        Self { address, swarm, publisher, sent: Vec::new() }
+        let mut clients = Clients::new(broker.address, false);
+        clients.enter(SUBSCRIBERS + 1, SUBSCRIBERS, |number| {
+            if number == PUBLISHER { Vec::new() } else { subscribe(&["news"]) }
+        });
+        Self { address: broker.address, clients, sent: Vec::new(), before: 0 }
     }
 
     fn burst(mut self, broker: &mut Broker, connections: usize, way: &'static str) -> Burst {
@@ -164,6 +166,7 @@ impl Scene {
 
     /// Publishes, each message when it is due, until it is enough and all have arrived.
     fn publish_until(&mut self, mut enough: impl FnMut() -> bool) {
+        self.before += self.sent.len();
         self.sent.clear();
         let begin = Instant::now();
         let mut over = false;
@@ -171,9 +174,8 @@ impl Scene {
             let due = begin + PERIOD * self.sent.len() as u32;
             if !over && due <= Instant::now() {
                 over = enough();
-                let data = format!("{:0>120}", self.sent.len());
-                let message = format!(r#"{{"type":"message","topic":"news","data":"{data}"}}"#);
-                self.swarm.send(self.publisher, &swarm::text(&message));
+                let data = clients::stamped(0, self.before + self.sent.len(), DATA_BYTES);
+                self.clients.say(PUBLISHER, &clients::publish("news", &data));
                 self.sent.push(Sent { due, got: 0, arrived: None });
             }
             if over && self.sent.iter().all(|sent| sent.arrived.is_some()) {
@@ -181,16 +183,17 @@ impl Scene {
             }
             let due = begin + PERIOD * self.sent.len() as u32;
             let wait = due.saturating_duration_since(Instant::now());
-            for number in self.swarm.wait(if over { QUIET } else { wait }) {
-                let sent = &mut self.sent;
-                self.swarm.read(number, |heard| {
-                    let Heard::Text(text) = heard else { panic!("a message comes, not {heard:?}") };
-                    let sent = &mut sent[number_in(text)];
+            for (_, heard) in self.clients.wait(if over { QUIET } else { wait }) {
+                let Heard::Messages(first, count) = heard else {
+                    panic!("a message comes, not {heard:?}")
+                };
+                let at = first.number as usize - self.before;
+                for sent in &mut self.sent[at..at + count as usize] {
                     sent.got += 1;
                     if sent.got == SUBSCRIBERS {
                         sent.arrived = Some(sent.due.elapsed());
                     }
-                });
+                }
             }
         }
     }
@@ -200,61 +203,21 @@ impl Scene {
     }
 }
 
-fn subscribe(topic: &str) -> Vec<u8> {
-    swarm::text(&format!(r#"{{"type":"subscribe","topic":"{topic}"}}"#))
-}
-
-/// The publisher too has a topic, so that its answer shows that it is in.
-fn request_of_publisher() -> Vec<u8> {
-    [swarm::handshake(broker::PATH), subscribe("of-the-publisher")].concat()
-}
-
-/// The number that a message carries in 120 digits.
-fn number_in(text: &str) -> usize {
-    let digits = text.split_once("\"data\":\"").expect("a message has data").1;
-    digits[..120].parse().expect("a number")
-}
-
-fn hear_texts(swarm: &mut Swarm, count: usize) {
-    let mut heard = 0;
-    while heard < count {
-        for number in swarm.wait(Duration::from_secs(5)) {
-            swarm.read(number, |what| heard += usize::from(matches!(what, Heard::Text(_))));
-        }
-    }
-}
-
 /// Those who leave: connects them, and lets all of them go the way it is told to.
 fn crowd(arguments: &Arguments) {
     // At the lowest priority: the messages' latency is not to be that of a busy reader.
     rustix::process::nice(19).expect("lower is always allowed");
     let connections = arguments.number("connections").expect("how many");
     let address = arguments.text("address").expect("where to").parse().expect("an address");
-    let mut swarm = Swarm::new();
-    let mut numbers = Vec::new();
-    for n in 0..connections {
-        let room = subscribe(&format!("room.{}", n / ROOM));
-        let request = [swarm::handshake(broker::PATH), room, subscribe(&format!("own.{n}"))];
-        numbers.push(swarm.connect(swarm::address(n), address, &request.concat()));
-        if (n + 1) % ROOM == 0 || n + 1 == connections {
-            hear_texts(&mut swarm, 2 * (n % ROOM + 1));
-        }
-    }
+    let mut clients = Clients::new(address, false);
+    clients.enter(connections, 2 * connections, |number| {
+        subscribe(&[&format!("room.{}", number / ROOM), &format!("own.{number}")])
+    });
     child::say("ready");
     child::answer(|way| {
-        for &number in &numbers {
-            match way {
-                "end" => swarm.leave(number),
-                "reset" => swarm.reset(number),
-                _ => {
-                    swarm.send(number, &swarm::masked(0x88, &1000_u16.to_be_bytes()));
-                }
-            }
-        }
-        while numbers.iter().any(|&number| swarm.is_there(number)) {
-            for number in swarm.wait(Duration::from_secs(5)) {
-                swarm.read(number, |_| {});
-            }
+        let (_, how) = WAYS.into_iter().find(|(name, _)| *name == way).expect("a way");
+        for number in 0..connections {
+            clients.leave(number, how);
         }
         "gone".into()
     });

@@ -7,6 +7,9 @@
 //! beginning, the same for everybody. Before, during and after, the broker's memory is read; after,
 //! it must be back.
 //!
+//! `shardwire bench churn` lets connections leave and come back, and judges what the others get.
+//! This one kills in the midst of something, and sees the broker's heap.
+//!
 //! `cargo bench --bench churn -- [--seconds N] [--shards N] [--a-second N] [--seed N]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
@@ -14,14 +17,18 @@
 mod rig;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rig::arguments::Arguments;
 use rig::broker::{self, Broker};
+use rig::clients::{self, Clients, Heard, subscribe};
 use rig::memory::{Counting, Memory};
-use rig::report;
-use rig::swarm::{self, Heard, Swarm};
+use rig::{mute, report};
+use shardwire::load::stamp::Stamp;
+use shardwire::load::swarm::{Leave, Swarm};
+use shardwire::wire::frame::{OpCode, put_masked};
+use socket2::Socket;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -38,10 +45,11 @@ const FLOOD: &str = "flood";
 const FLOOD_BYTES: usize = 64 << 10;
 const FLOODS_A_SECOND: f64 = 20.0;
 /// The longest life of a client that is to be killed.
-const LIFE_MS_MAX: u64 = 4000;
+const LIFE_MS_MAX: usize = 4000;
 const STEP: Duration = Duration::from_millis(2);
-/// Numbers of publishers that are killed begin here.
-const KILLED_FROM: usize = 1000;
+/// The clients that stay: subscribers of two rooms, of all rooms, publishers.
+const STAYING: usize = OF_TWO_ROOMS + OF_ALL_ROOMS + PUBLISHERS;
+const FIRST_PUBLISHER: usize = OF_TWO_ROOMS + OF_ALL_ROOMS;
 
 fn main() {
     let arguments = Arguments::read();
@@ -121,29 +129,24 @@ const FATES: [Fate; 8] = [
     Fate::Unmasked,
 ];
 
-/// Who a client is.
-enum Part {
-    Gone,
-    Publisher,
-    /// Of these rooms.
-    Subscriber(Vec<usize>),
-    Doomed {
-        fate: Fate,
-        id: usize,
-        at: Instant,
-    },
+/// A client that is to be killed.
+struct Doomed {
+    fate: Fate,
+    at: Instant,
+    /// Where it is no client of the swarm: it never gets as far, or never reads.
+    socket: Option<Socket>,
 }
 
 /// What was published by somebody to a room, or what came of it.
 type Counts = HashMap<(usize, usize), usize>;
 
 struct Scene {
-    address: std::net::SocketAddr,
-    swarm: Swarm,
-    parts: Vec<Part>,
-    publishers: Vec<usize>,
-    /// By a client's number: how many came of each publisher and room.
-    got: Vec<Counts>,
+    address: SocketAddr,
+    clients: Clients,
+    /// By their numbers, which go on from those who stay.
+    doomed: BTreeMap<usize, Doomed>,
+    /// By a subscriber's number: its rooms, and how many came of each publisher and room.
+    got: Vec<(Vec<usize>, Counts)>,
     sent: Counts,
     random: u64,
     came: usize,
@@ -153,61 +156,31 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(address: std::net::SocketAddr, seed: u64) -> Self {
-        let mut scene = Self {
+    fn new(address: SocketAddr, seed: u64) -> Self {
+        let two_rooms = |n: usize| vec![n % ROOMS, (n + 1 + n / ROOMS) % ROOMS];
+        let rooms =
+            (0..OF_TWO_ROOMS).map(two_rooms).chain((0..OF_ALL_ROOMS).map(|_| (0..ROOMS).collect()));
+        let mut clients = Clients::new(address, false);
+        clients.enter(STAYING, 2 * OF_TWO_ROOMS + OF_ALL_ROOMS, |n| match n {
+            ..OF_TWO_ROOMS => {
+                let [one, other] = [0, 1].map(|at| room(two_rooms(n)[at]));
+                subscribe(&[&one, &other])
+            }
+            OF_TWO_ROOMS..FIRST_PUBLISHER => subscribe(&["room.*"]),
+            _ => Vec::new(),
+        });
+        Self {
             address,
-            swarm: Swarm::new(),
-            parts: Vec::new(),
-            publishers: Vec::new(),
-            got: Vec::new(),
+            clients,
+            doomed: BTreeMap::new(),
+            got: rooms.map(|rooms| (rooms, Counts::new())).collect(),
             sent: Counts::new(),
             random: seed,
             came: 0,
             killed: BTreeMap::new(),
             closed: BTreeMap::new(),
             deliveries: 0,
-        };
-        let mut wanted = 0;
-        for n in 0..OF_TWO_ROOMS {
-            let rooms = vec![n % ROOMS, (n + 1 + n / ROOMS) % ROOMS];
-            let request = subscribe(&[room(rooms[0]), room(rooms[1])]);
-            wanted += rooms.len();
-            scene.stay(n, Part::Subscriber(rooms), &request);
         }
-        for n in 0..OF_ALL_ROOMS {
-            wanted += 1;
-            let everything = Part::Subscriber((0..ROOMS).collect());
-            scene.stay(OF_TWO_ROOMS + n, everything, &subscribe(&["room.*".into()]));
-        }
-        for n in 0..PUBLISHERS {
-            let number = scene.stay(OF_TWO_ROOMS + OF_ALL_ROOMS + n, Part::Publisher, &[]);
-            scene.publishers.push(number);
-        }
-        let mut replies = 0;
-        while replies < wanted {
-            for number in scene.swarm.wait(Duration::from_secs(5)) {
-                scene.swarm.read(number, |heard| {
-                    replies += usize::from(matches!(heard, Heard::Text(_)));
-                });
-            }
-        }
-        scene
-    }
-
-    /// A client that stays.
-    fn stay(&mut self, n: usize, part: Part, request: &[u8]) -> usize {
-        let first = [&*swarm::handshake(broker::PATH), request].concat();
-        self.enter(swarm::address(n), part, &first)
-    }
-
-    fn enter(&mut self, from: Ipv4Addr, part: Part, first: &[u8]) -> usize {
-        let number = self.swarm.connect(from, self.address, first);
-        if number >= self.parts.len() {
-            self.parts.resize_with(number + 1, || Part::Gone);
-            self.got.resize_with(number + 1, Counts::new);
-        }
-        self.parts[number] = part;
-        number
     }
 
     /// Publishes, lets clients come and kills them, for so long.
@@ -222,9 +195,8 @@ impl Scene {
             }
             while floods < elapsed * FLOODS_A_SECOND {
                 floods += 1.0;
-                let data = "x".repeat(FLOOD_BYTES);
-                let text = format!(r#"{{"type":"message","topic":"{FLOOD}","data":"{data}"}}"#);
-                assert!(self.swarm.send(self.publishers[0], &swarm::text(&text)));
+                let data = format!("\"{}\"", "x".repeat(FLOOD_BYTES));
+                assert!(self.clients.say(FIRST_PUBLISHER, &clients::publish(FLOOD, &data)));
             }
             while entered < elapsed * a_second {
                 entered += 1.0;
@@ -245,7 +217,7 @@ impl Scene {
             assert!(Instant::now() < deadline, "messages were lost");
             self.read(STEP);
         }
-        broker.wait_for_connections((OF_TWO_ROOMS + OF_ALL_ROOMS + PUBLISHERS) as u64);
+        broker.wait_for_connections(STAYING as u64);
         let quiet = Instant::now() + Duration::from_millis(500);
         while Instant::now() < quiet {
             self.read(STEP);
@@ -255,10 +227,10 @@ impl Scene {
 
     /// The next message of a publisher that stays, to a room at random.
     fn publish(&mut self) {
-        let publisher = self.below(PUBLISHERS);
+        let publisher = FIRST_PUBLISHER + self.below(PUBLISHERS);
         let room = self.below(ROOMS);
         let frame = self.message(publisher, room);
-        assert!(self.swarm.send(self.publishers[publisher], &frame));
+        assert!(self.clients.say(publisher, &frame));
     }
 
     fn message(&mut self, publisher: usize, room: usize) -> Vec<u8> {
@@ -271,139 +243,128 @@ impl Scene {
     /// Lets a client come that will be killed.
     fn doom(&mut self) {
         let fate = FATES[self.below(FATES.len())];
-        let id = KILLED_FROM + self.came;
+        let number = STAYING + self.came;
         self.came += 1;
-        let life = Duration::from_millis(self.below(LIFE_MS_MAX as usize) as u64);
-        let part = Part::Doomed { fate, id, at: Instant::now() + life };
-        let mut first = swarm::handshake(broker::PATH);
+        let at = Instant::now() + Duration::from_millis(self.below(LIFE_MS_MAX) as u64);
+        let mut first = mute::REQUEST.to_vec();
         match fate {
             Fate::InRequest => first.truncate(1 + self.below(first.len() - 1)),
             Fate::Early => {
                 let room = self.below(ROOMS);
-                first.extend(subscribe(&["room.*".into()]));
-                for _ in 0..3 {
-                    first.extend(self.message(id, room));
-                }
+                first.extend(subscribe(&["room.*"]));
+                (0..3).for_each(|_| first.extend(self.message(number, room)));
             }
             _ => {}
         }
-        let from = swarm::address(self.below(50_000));
-        let number = self.enter(from, part, &first);
-        if matches!(fate, Fate::InHandshake | Fate::InRequest) {
-            self.swarm.neglect(number);
+        let is_mute = matches!(fate, Fate::InRequest | Fate::InHandshake | Fate::Early);
+        let from = self.below(mute::ADDRESSES);
+        let socket = is_mute.then(|| mute::connect(from, self.address, &first));
+        if socket.is_none() {
+            self.clients.connect(number);
         }
+        self.doomed.insert(number, Doomed { fate, at, socket });
     }
 
     /// What a client that is to be killed does once it is let in.
-    fn begin(&mut self, number: usize, fate: Fate, id: usize) {
+    fn begin(&mut self, number: usize) {
         let room_number = self.below(ROOMS);
+        let Some(Doomed { fate, .. }) = self.doomed.get(&number) else { return };
         let frames = match fate {
-            Fate::Reading => subscribe(&[room(room_number), "room.*".into()]),
+            Fate::Reading => subscribe(&[&room(room_number), "room.*"]),
             Fate::NeverReading => {
-                self.swarm.neglect(number);
-                subscribe(&[FLOOD.into()])
+                self.clients.neglect(number);
+                subscribe(&[FLOOD])
             }
             Fate::InFrame | Fate::InFragments => {
                 let count = 1 + self.below(20);
-                (0..count).flat_map(|_| self.message(id, room_number)).collect()
+                (0..count).flat_map(|_| self.message(number, room_number)).collect()
             }
             Fate::Unmasked => vec![0x81, 0x02, b'{', b'}'],
             Fate::InRequest | Fate::InHandshake | Fate::Early => return,
         };
-        self.swarm.send(number, &frames);
+        self.clients.say(number, &frames);
     }
 
     /// Kills those whose time it is.
     fn kill(&mut self, is_time: impl Fn(Instant) -> bool) {
-        for number in 0..self.parts.len() {
-            let Part::Doomed { fate, id, at } = self.parts[number] else { continue };
-            if !is_time(at) {
-                continue;
-            }
+        let due = |(number, doomed): (&usize, &Doomed)| is_time(doomed.at).then_some(*number);
+        let due: Vec<usize> = self.doomed.iter().filter_map(due).collect();
+        for number in due {
+            let Some(Doomed { fate, socket, .. }) = self.doomed.remove(&number) else { continue };
             let room = self.below(ROOMS);
             // Never finished, so it must never come.
-            let text = message(id, room, usize::MAX);
-            let cut = match fate {
-                Fate::InFrame => text[..=self.below(text.len() - 1)].to_vec(),
-                Fate::InFragments => [&swarm::masked(0x01, b"{\"type\":")[..], &text[..1]].concat(),
-                _ => Vec::new(),
-            };
-            self.swarm.send(number, &cut);
-            if self.below(2) == 0 {
-                self.swarm.reset(number);
-            } else {
-                self.swarm.leave(number);
+            let text = message(number, room, u32::MAX as usize);
+            let mut cut = Vec::new();
+            match fate {
+                Fate::InFrame => cut.extend_from_slice(&text[..=self.below(text.len() - 1)]),
+                Fate::InFragments => {
+                    put_masked(&mut cut, OpCode::Text, false, Swarm::KEY, b"{\"type\":");
+                    cut[0] &= 0x7F; // Not the last.
+                    cut.push(text[0]);
+                }
+                _ => {}
             }
-            self.parts[number] = Part::Gone;
+            let how = [Leave::Reset, Leave::Silent][self.below(2)];
+            if let Some(socket) = socket {
+                let linger = (how == Leave::Reset).then_some(Duration::ZERO);
+                socket.set_linger(linger).expect("a socket");
+            } else {
+                self.clients.say(number, &cut);
+                self.clients.leave(number, how);
+            }
             *self.killed.entry(fate).or_insert(0) += 1;
         }
     }
 
     /// Reads whoever has something to read.
     fn read(&mut self, at_most: Duration) {
-        for number in self.swarm.wait(at_most) {
-            let Self { swarm, parts, got, sent, closed, deliveries, .. } = self;
-            let (part, got) = (&parts[number], &mut got[number]);
-            let (mut open, mut end) = (false, false);
-            swarm.read(number, |heard| match (heard, part) {
-                (Heard::Open, _) => open = true,
-                (Heard::Text(text), Part::Subscriber(rooms)) => {
-                    let [publisher, room, count] = read_message(text);
-                    assert!(rooms.contains(&room), "{text}");
-                    let next = got.entry((publisher, room)).or_insert(0);
-                    assert_eq!(count, *next, "client {number}: {text}");
-                    *next += 1;
-                    assert!(*next <= sent[&(publisher, room)], "nobody published {text}");
-                    *deliveries += 1;
+        for (number, heard) in self.clients.wait(at_most) {
+            match heard {
+                Heard::Open => self.begin(number),
+                Heard::Messages(first, count) => self.hear(number, first, count as usize),
+                Heard::Subscribed => {}
+                Heard::End(code) => {
+                    *self.closed.entry(code).or_insert(0) += 1;
+                    assert!(number >= STAYING, "{number} was cut");
+                    self.doomed.remove(&number);
                 }
-                (Heard::Text(_), _) => {}
-                (Heard::Compressed(_), _) => panic!("nobody offered compression"),
-                (Heard::Close(code), _) => *closed.entry(code).or_insert(0) += 1,
-                (Heard::End, Part::Doomed { .. } | Part::Gone) => end = true,
-                (Heard::End, Part::Publisher | Part::Subscriber(_)) => panic!("{number} was cut"),
-            });
-            if let Part::Doomed { fate, id, .. } = self.parts[number]
-                && open
-            {
-                self.begin(number, fate, id);
-            }
-            if end {
-                self.parts[number] = Part::Gone;
             }
         }
     }
 
+    /// Messages that came to somebody, checked where it is one of those who stay.
+    fn hear(&mut self, number: usize, first: Stamp, count: usize) {
+        let Some((rooms, got)) = self.got.get_mut(number) else { return };
+        let of = (first.stream as usize / ROOMS, first.stream as usize % ROOMS);
+        assert!(rooms.contains(&of.1), "client {number}: {first:?}");
+        let next = got.entry(of).or_insert(0);
+        assert_eq!(first.number as usize, *next, "client {number}: {first:?}");
+        *next += count;
+        assert!(*next <= self.sent[&of], "nobody published {first:?}");
+        self.deliveries += count;
+    }
+
     /// Whether all that was published by those who stay has come to all who want it.
     fn is_complete(&self) -> bool {
-        self.subscribers().all(|(got, rooms)| {
-            let of_stable = self
-                .sent
+        self.got.iter().all(|(rooms, got)| {
+            self.sent
                 .iter()
-                .filter(|((publisher, room), _)| *publisher < KILLED_FROM && rooms.contains(room));
-            of_stable.into_iter().all(|(key, count)| got.get(key) == Some(count))
+                .filter(|((publisher, room), _)| *publisher < STAYING && rooms.contains(room))
+                .all(|(key, count)| got.get(key) == Some(count))
         })
     }
 
     /// Of each publisher that was killed, everybody in a room got the same.
     fn compare(&self) {
         let mut common = Counts::new();
-        for (got, _) in self.subscribers() {
-            for (key, count) in got {
-                assert_eq!(common.entry(*key).or_insert(*count), count, "of {key:?}");
-            }
+        for (key, count) in self.got.iter().flat_map(|(_, got)| got) {
+            assert_eq!(common.entry(*key).or_insert(*count), count, "of {key:?}");
         }
-        for (got, rooms) in self.subscribers() {
+        for (rooms, got) in &self.got {
             for key in common.keys().filter(|(_, room)| rooms.contains(room)) {
                 assert!(got.contains_key(key), "of {key:?} somebody got nothing");
             }
         }
-    }
-
-    fn subscribers(&self) -> impl Iterator<Item = (&Counts, &Vec<usize>)> {
-        self.got.iter().zip(&self.parts).filter_map(|(got, part)| match part {
-            Part::Subscriber(rooms) => Some((got, rooms)),
-            _ => None,
-        })
     }
 
     fn print(&self) {
@@ -432,22 +393,7 @@ fn room(number: usize) -> String {
     format!("room.{number}")
 }
 
-fn subscribe(topics: &[String]) -> Vec<u8> {
-    let topics = serde_json::to_string(topics).expect("strings");
-    swarm::text(&format!(r#"{{"type":"subscribe","topics":{topics}}}"#))
-}
-
 fn message(publisher: usize, room: usize, count: usize) -> Vec<u8> {
-    let data = format!("[{publisher},{room},{count}]");
-    swarm::text(&format!(r#"{{"type":"message","topic":"room.{room}","data":{data}}}"#))
-}
-
-/// Publisher, room and count of a delivery.
-fn read_message(text: &str) -> [usize; 3] {
-    let data = text.split_once(r#""data":["#).and_then(|(_, rest)| rest.split_once(']'));
-    let numbers = data.unwrap_or_else(|| panic!("no message: {text}")).0;
-    let mut numbers = numbers.split(',').map(|number| number.parse().expect("a number"));
-    let numbers = [(); 3].map(|()| numbers.next().expect("three numbers"));
-    assert!(text.contains(&format!(r#""topic":"room.{}""#, numbers[1])), "{text}");
-    numbers
+    let data = clients::stamped(publisher * ROOMS + room, count, 0);
+    clients::publish(&self::room(room), &data)
 }

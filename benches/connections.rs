@@ -1,11 +1,15 @@
-//! What very many idle, subscribed connections cost: heap, resident memory, processor time.
+//! What very many idle, subscribed connections cost in heap and resident memory, by the byte.
 //!
 //! The broker runs in a process of its own, with an allocator that counts the bytes asked for. Each
 //! client subscribes to a topic of its own and to one that all share. Some come and go before, so
-//! that what is made once and kept is not counted against those who stay. Then the shared topic is
-//! published to, and every client must get every message once and in order; then all leave, and as
-//! many come and leave again: the places that are kept for them must be used again, and the heap
+//! that what is made once and kept is not counted against those who stay. Then both kinds of topic
+//! are published to, and every client must get every message once and in order; then all leave, and
+//! as many come and leave again: the places that are kept for them must be used again, and the heap
 //! must not grow. Once without tokens, once with one each (HS256).
+//!
+//! `shardwire bench idle` does this to any server, from outside, and tells what connecting costs;
+//! heap asked for, what a warm-up leaves, and that a second crowd uses the places of the
+//! first, only this tells.
 //!
 //! `cargo bench --bench connections -- [--connections N] [--shards N] [--messages N]`
 
@@ -13,21 +17,22 @@
 
 mod rig;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rig::arguments::Arguments;
 use rig::broker::{self, Broker};
+use rig::clients::{self, Clients, Heard, PATIENCE};
 use rig::memory::{Counting, Memory};
 use rig::publisher::Publisher;
 use rig::report;
-use rig::swarm::{self, Heard, Swarm};
+use shardwire::load::swarm::Leave;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 const SHARED: &str = "shared";
-/// Handshakes under way at a time.
-const CONNECTING_MAX: usize = 64;
+/// Own topics have the numbers of their clients.
+const SHARED_STREAM: usize = u32::MAX as usize;
 /// Heap that may differ between two quiet moments: what each thread keeps for its next use.
 const SLACK_BYTES: f64 = 65536.0;
 /// Own topics that are published to.
@@ -61,32 +66,13 @@ fn measure(connections: usize, shards: usize, messages: usize, tokens: bool) {
     warm_up.leave(&mut broker);
     let before = broker.memory();
 
-    let (cpu, ticks) = (broker.cpu_ns(), broker.cpu_ticks());
-    let begin = Instant::now();
     let mut crowd = Crowd::enter(&broker, connections, tokens);
-    let took = begin.elapsed();
-    let (cpu, after) = (broker.cpu_ns() - cpu, broker.cpu_ticks());
-    let (user, system) = ((after.0 - ticks.0) as f64, (after.1 - ticks.1) as f64);
     settle(&mut broker, connections);
     let idle = broker.memory();
     print_memory("fresh", fresh, None);
     print_memory("after a warm-up that left", before, None);
     print_memory("all here", idle, Some((before, connections)));
-    println!(
-        "  connect and subscribe: {:.1} µs of server CPU each ({:.0} % of it in the kernel), \
-         {:.0} a second",
-        cpu as f64 / 1000.0 / connections as f64,
-        100.0 * system / (user + system).max(1.0),
-        connections as f64 / took.as_secs_f64()
-    );
-
-    let cpu = broker.cpu_ns();
     crowd.publish_shared(&broker, messages);
-    let cpu = broker.cpu_ns() - cpu;
-    println!(
-        "  {messages} messages to all: each got each once, {:.2} µs of server CPU a delivery",
-        cpu as f64 / 1000.0 / (messages * connections) as f64
-    );
     crowd.publish_own(&broker);
     print_memory("after the messages", broker.memory(), Some((before, connections)));
 
@@ -146,129 +132,80 @@ fn print_memory(what: &str, memory: Memory, against: Option<(Memory, usize)>) {
 
 /// Clients that are subscribed, each to a topic of its own and to the shared one.
 struct Crowd {
-    swarm: Swarm,
-    /// Messages of the shared topic that each got.
-    got: Vec<usize>,
+    clients: Clients,
+    count: usize,
+    /// Messages published to the shared topic.
+    published: usize,
 }
 
 impl Crowd {
-    fn enter(broker: &Broker, connections: usize, tokens: bool) -> Self {
-        let mut crowd = Self { swarm: Swarm::new(), got: vec![0; connections] };
-        // Made before: a token costs the client more than the broker.
-        let requests: Vec<Vec<u8>> = (0..connections)
-            .map(|n| {
-                let path = broker::PATH;
-                if tokens {
-                    let token = broker::token(&format!("user-{n:05}"));
-                    swarm::handshake(&format!("{path}?token={token}"))
-                } else {
-                    swarm::handshake(path)
-                }
-            })
-            .collect();
-        // Subscribed replies of each.
-        let mut replies = vec![0; connections];
-        let (mut connected, mut done) = (0, 0);
-        while done < connections {
-            while connected < connections && connected - done < CONNECTING_MAX {
-                let from = swarm::address(connected);
-                let number = crowd.swarm.connect(from, broker.address, &requests[connected]);
-                assert_eq!(number, connected, "nobody has left");
-                connected += 1;
-            }
-            for number in crowd.swarm.wait(Duration::from_secs(10)) {
-                let mut open = false;
-                crowd.swarm.read(number, |heard| match heard {
-                    Heard::Open => open = true,
-                    Heard::Text(text) => {
-                        assert!(text.contains(r#""type":"subscribed""#), "{text}");
-                        replies[number] += 1;
-                        done += usize::from(replies[number] == 2);
-                    }
-                    other => panic!("{other:?}"),
-                });
-                if open {
-                    let topics = format!(r#"["{}","{SHARED}"]"#, own_topic(number));
-                    let request = format!(r#"{{"type":"subscribe","topics":{topics}}}"#);
-                    crowd.swarm.send(number, &swarm::text(&request));
-                }
-            }
+    fn enter(broker: &Broker, count: usize, tokens: bool) -> Self {
+        let mut clients = Clients::new(broker.address, false);
+        if tokens {
+            // Made before: a token costs the client more than the broker.
+            let token = |n| broker::token(&format!("user-{n:05}"));
+            clients.show((0..count).map(token).collect());
         }
-        crowd
+        clients.enter(count, 2 * count, |n| clients::subscribe(&[&own_topic(n), SHARED]));
+        Self { clients, count, published: 0 }
     }
 
     /// Publishes to the shared topic, half over HTTP and half over a connection of the crowd; each
-    /// client must get each message once and in order.
+    /// client must get each message once.
     fn publish_shared(&mut self, broker: &Broker, messages: usize) {
         let mut http = Publisher::connect(broker.address);
         for message in 0..messages {
+            let data = clients::stamped(SHARED_STREAM, self.published, 0);
             if message % 2 == 0 {
-                let delivered = http.publish(SHARED, &message.to_string());
-                assert_eq!(delivered, self.got.len() as u64);
+                assert_eq!(http.publish(SHARED, &data), self.count as u64);
             } else {
-                let request =
-                    format!(r#"{{"type":"message","topic":"{SHARED}","data":{message}}}"#);
-                self.swarm.send(message % self.got.len(), &swarm::text(&request));
+                self.clients.say(message % self.count, &clients::publish(SHARED, &data));
             }
-            let mut left = self.got.len();
-            while left > 0 {
-                let ready = self.swarm.wait(Duration::from_secs(10));
-                assert!(!ready.is_empty(), "{left} clients wait in vain");
-                for number in ready {
-                    let got = &mut self.got[number];
-                    self.swarm.read(number, |heard| {
-                        let Heard::Text(text) = heard else { panic!("{heard:?}") };
-                        let wanted = format!(r#""data":{message},"#);
-                        assert!(text.contains(&wanted) && text.contains(SHARED), "{text}");
-                        assert_eq!(*got, message, "each message comes once");
-                        *got += 1;
-                        left -= 1;
-                    });
-                }
-            }
+            let mut by = self.hear(SHARED_STREAM, self.published, self.count);
+            by.sort_unstable();
+            assert!(by.into_iter().eq(0..self.count), "each message comes once");
+            self.published += 1;
         }
         self.nothing_more();
-        self.got.fill(0);
     }
 
     /// Publishes to some own topics; the owner alone gets it.
     fn publish_own(&mut self, broker: &Broker) {
         let mut http = Publisher::connect(broker.address);
-        for n in 0..OWN_SAMPLE.min(self.got.len()) {
-            let owner = n * (self.got.len() / OWN_SAMPLE.min(self.got.len()));
-            assert_eq!(http.publish(&own_topic(owner), "true"), 1);
-            let mut heard_by = Vec::new();
-            while heard_by.is_empty() {
-                for number in self.swarm.wait(Duration::from_secs(10)) {
-                    self.swarm.read(number, |heard| {
-                        assert!(matches!(heard, Heard::Text(_)), "{heard:?}");
-                        heard_by.push(number);
-                    });
-                }
-            }
-            assert_eq!(heard_by, [owner]);
+        let sample = OWN_SAMPLE.min(self.count);
+        for owner in (0..self.count).step_by(self.count / sample).take(sample) {
+            let data = clients::stamped(owner, 0, 0);
+            assert_eq!(http.publish(&own_topic(owner), &data), 1);
+            assert_eq!(self.hear(owner, 0, 1), [owner]);
         }
         self.nothing_more();
     }
 
+    /// Waits until a message was heard so many times, and nothing else; by whom.
+    fn hear(&mut self, stream: usize, number: usize, times: usize) -> Vec<usize> {
+        let mut by = Vec::with_capacity(times);
+        while by.len() < times {
+            let all_heard = self.clients.wait(PATIENCE);
+            assert!(!all_heard.is_empty(), "{} clients wait in vain", times - by.len());
+            for (client, heard) in all_heard {
+                let Heard::Messages(stamp, 1) = heard else { panic!("{heard:?}") };
+                assert_eq!((stamp.stream as usize, stamp.number as usize), (stream, number));
+                by.push(client);
+            }
+        }
+        by
+    }
+
     /// Nobody has anything more to read.
     fn nothing_more(&mut self) {
-        for number in self.swarm.wait(Duration::from_millis(100)) {
-            self.swarm.read(number, |heard| panic!("client {number} also heard {heard:?}"));
-        }
+        assert_eq!(self.clients.wait(Duration::from_millis(100)), []);
     }
 
     /// Everybody leaves: a third with a close frame, a third without a word, a third with a reset.
     fn leave(mut self, broker: &mut Broker) {
-        for number in 0..self.got.len() {
-            match number % 3 {
-                0 => {
-                    self.swarm.send(number, &swarm::masked(0x88, &1000_u16.to_be_bytes()));
-                    self.swarm.leave(number);
-                }
-                1 => self.swarm.leave(number),
-                _ => self.swarm.reset(number),
-            }
+        for number in 0..self.count {
+            let how = [Leave::Close, Leave::Silent, Leave::Reset][number % 3];
+            self.clients.leave(number, how);
         }
         broker.wait_for_connections(0);
         // One more turn of each shard, for what a turn gives back at its end.

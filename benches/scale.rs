@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use rig::arguments::Arguments;
 use rig::memory::{Counting, Memory};
-use rig::{report, swarm};
+use rig::{clients, report};
 use shardwire::auth::Rules;
 use shardwire::config::Dialect;
 use shardwire::interest::Interest;
@@ -294,7 +294,7 @@ impl Crowd {
     ) -> Stage {
         let mut took_ns = Vec::with_capacity(who.len());
         for &n in who {
-            let mut frame = swarm::text(&message(n));
+            let mut frame = clients::text(&message(n));
             let sent = self.sink.bytes;
             let begin = Instant::now();
             let taken =
@@ -313,7 +313,7 @@ impl Crowd {
         for who in order.chunks(order.len().div_ceil(ticks)) {
             self.now.mono_ms += TICK_MS;
             for &n in who {
-                let mut frame = swarm::masked(0x8A, &[]);
+                let mut frame = clients::alive();
                 let key = self.keys[n as usize];
                 let _ = self.shard.read(self.now, key, &mut frame, &mut self.sink);
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rig::swarm;
+use rig::clients;
 use shardwire::auth::Rules;
 use shardwire::config::Dialect;
 use shardwire::interest::Interest;
@@ -94,8 +94,7 @@ impl Bench {
         let mut bench = Self { shard, sink: Sink::default(), publisher, scratch: Vec::new() };
         for n in 0..CONNECTIONS {
             let key = bench.shard.open(NOW, arrival());
-            let topics = serde_json::to_string(&topics_of(n)).expect("strings");
-            let mut request = swarm::text(&format!(r#"{{"type":"subscribe","topics":{topics}}}"#));
+            let mut request = clients::subscribe(&topics_of(n));
             let taken = bench.shard.read(NOW, key, &mut request, &mut bench.sink);
             assert_eq!(taken, request.len());
         }
@@ -128,7 +127,7 @@ fn arrival() -> Arrival {
 
 fn publish(topic: &str) -> Vec<u8> {
     let data = "x".repeat(126);
-    swarm::text(&format!(r#"{{"type":"message","topic":"{topic}","data":"{data}"}}"#))
+    clients::publish(topic, &format!("\"{data}\""))
 }
 
 fn fan_out(criterion: &mut Criterion) {

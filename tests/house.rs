@@ -25,6 +25,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["node", "load", "shard", "bus", "http", "auth"]),
 ];
 
+/// The parts of `load`, from the bottom: each may use those before it.
+const LOAD: &[&str] = &[
+    "stamp",
+    "clock",
+    "times",
+    "numbers",
+    "scenario",
+    "orders",
+    "outcome",
+    "machine",
+    "judge",
+    "account",
+    "layout",
+    "pace",
+    "dialect",
+    "swarm",
+    "floor",
+    "worker",
+    "probe",
+    "profile",
+    "conductor",
+    "report",
+];
+
 /// Root files that stand above the folders: they may use what they need of them.
 const ABOVE: &[(&str, &[&str])] = &[
     ("lib", &["wire", "auth", "shard", "bus", "http", "node", "load", "cli"]),
@@ -88,7 +112,7 @@ fn forbidden(path: &str, used: &str, is_test: bool) -> Option<&'static str> {
     }
     let target = parts.next()?;
     if !MAY_USE.iter().any(|(name, _)| *name == target) || target == folder {
-        return sibling(path, used);
+        return sibling(path, used).or_else(|| upwards(path, used, is_test));
     }
     let allowed = MAY_USE.iter().chain(ABOVE).find(|(name, _)| *name == folder);
     match allowed {
@@ -116,6 +140,16 @@ fn sibling(path: &str, used: &str) -> Option<&'static str> {
     let layered = own == "socketio" && target == "engineio";
     let apart = related && kin.contains(&target) && own != target && !layered;
     apart.then_some("what two share is a root word or wire/json")
+}
+
+/// A part of `load` uses those below it only; its tests may use others.
+fn upwards(path: &str, used: &str, is_test: bool) -> Option<&'static str> {
+    let own = path.strip_prefix("load/")?.split('/').next()?.trim_end_matches(".rs");
+    let part = used.strip_prefix("crate::load::")?.split("::").next()?;
+    let place = |name| LOAD.iter().position(|known| *known == name);
+    let own = place(own)?;
+    let is_below = place(part).is_some_and(|part| part <= own);
+    (!is_below && !is_test).then_some("the parts of load use those below them only")
 }
 
 fn is_socket(used: &str) -> bool {
@@ -250,6 +284,8 @@ fn what_breaks_a_rule_is_told() {
         ("wire/events.rs", "use crate::wire::topics::encode;"),
         ("wire/json/mod.rs", "use crate::wire::topics;"),
         ("node/mod.rs", "use crate::cli::serve;"),
+        ("load/conductor/tally.rs", "use crate::load::report::table;"),
+        ("load/scenario.rs", "use crate::load::{floor::Mode, stamp};"),
         ("topic.rs", "use crate::wire::json;"),
         ("mailbox.rs", "use tokio::sync::Notify;"),
         ("shard/mod.rs", "use std::net::{IpAddr, TcpStream};"),
@@ -285,6 +321,8 @@ fn what_keeps_the_rules_is_not() {
         ("node/local.rs", "// SAFETY: none needed.\nfn f() { unsafe { g() } }"),
         ("node/mod.rs", "use crate::{http, shard::{Parts, Shard}};\nuse rustix::event;"),
         ("wire/socketio.rs", "use crate::wire::engineio::Packet;\nuse crate::wire::json;"),
+        ("load/report/table.rs", "use crate::load::conductor::Live;"),
+        ("load/layout/tests.rs", "use crate::load::floor::Mode;"),
         ("cli/serve.rs", "use crate::node::Node;\nuse tokio::signal;"),
     ] {
         assert_eq!(faults_of(path, code), [] as [String; 0], "{path}: {code}");

@@ -38,7 +38,6 @@ impl Dialect for Mute {
     fn subscribe(&self, _: &str, _: u16, _: &mut Words<'_>) -> bool {
         false
     }
-    fn unsubscribe(&self, _: &str, _: u16, _: &mut Words<'_>) {}
     fn publish(&self, _: &str, _: &[u8], _: &mut Words<'_>) {}
     fn hear(
         &self,

@@ -55,16 +55,6 @@ impl Broker {
         self.child.ask_number("cpu")
     }
 
-    /// Processor time in clock ticks: its own code, the kernel.
-    ///
-    /// # Panics
-    /// When the child is of another mind.
-    pub fn cpu_ticks(&mut self) -> (u64, u64) {
-        let answer = self.child.ask("ticks");
-        let (user, system) = answer.split_once(' ').expect("two numbers");
-        (user.parse().expect("a number"), system.parse().expect("a number"))
-    }
-
     /// Its memory.
     pub fn memory(&mut self) -> Memory {
         Memory::from_line(&self.child.ask("memory"))
@@ -118,10 +108,6 @@ pub fn run(arguments: &Arguments) {
     child::say(&node.address().to_string());
     child::answer(|question| match question {
         "cpu" => child::cpu_ns().to_string(),
-        "ticks" => {
-            let (user, system) = child::cpu_ticks();
-            format!("{user} {system}")
-        }
         "memory" => Memory::read().to_line(),
         metric => {
             let readings = node.metrics().iter().flat_map(|shard| shard.readings());

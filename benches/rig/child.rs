@@ -3,8 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
+use shardwire::process;
 
 /// A child, killed when it goes out of scope.
 pub struct Child {
@@ -20,16 +19,16 @@ impl Child {
     /// When the system refuses a process.
     pub fn start(role: &str, arguments: &[&str]) -> Self {
         let program = std::env::current_exe().expect("the program's path is known");
-        let mut process = Command::new(program)
+        let mut child = Command::new(program)
             .args(["--role", role])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child can be started");
-        let questions = process.stdin.take().expect("its input is piped");
-        let answers = BufReader::new(process.stdout.take().expect("its output is piped"));
-        Self { process, questions, answers }
+        let questions = child.stdin.take().expect("its input is piped");
+        let answers = BufReader::new(child.stdout.take().expect("its output is piped"));
+        Self { process: child, questions, answers }
     }
 
     /// The next line it says.
@@ -88,25 +87,10 @@ pub fn say(line: &str) {
 /// # Panics
 /// When there is no such processor.
 pub fn pin(processor: usize) {
-    let mut own = CpuSet::new();
-    own.set(processor);
-    sched_setaffinity(None, &own).expect("the processor is there");
+    process::pin(processor).expect("the processor is there");
 }
 
 /// Nanoseconds of processor time that this process has used.
 pub fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
-}
-
-/// Processor time of this process in clock ticks: of its own code, of the kernel for it.
-///
-/// # Panics
-/// When `/proc` is not there.
-pub fn cpu_ticks() -> (u64, u64) {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc is there");
-    // The second field is a name in parentheses; utime and stime are the 14th and 15th.
-    let rest = stat.rsplit_once(')').expect("a name in parentheses").1;
-    let mut fields = rest.split_whitespace().skip(11).map(|field| field.parse().unwrap_or(0));
-    (fields.next().unwrap_or(0), fields.next().unwrap_or(0))
+    process::cpu_time().as_nanos() as u64
 }

@@ -55,7 +55,7 @@ pub struct Memory {
     pub heap: u64,
     /// The most of that at any time since the last reading.
     pub heap_peak: u64,
-    /// Resident (`VmRSS`).
+    /// Resident.
     pub resident: u64,
     /// Resident and backed by no file, huge pages included (`Anonymous`).
     pub anonymous: u64,
@@ -69,14 +69,13 @@ impl Memory {
     /// # Panics
     /// When `/proc` is not there.
     pub fn read() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").expect("/proc is there");
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("/proc is there");
         let heap = HEAP.load(Ordering::Relaxed);
         let heap_peak = PEAK.swap(heap, Ordering::Relaxed);
         Self {
             heap: heap as u64,
             heap_peak: heap_peak as u64,
-            resident: bytes(&status, "VmRSS:"),
+            resident: shardwire::process::resident_bytes().expect("/proc is there"),
             anonymous: bytes(&rollup, "Anonymous:"),
             huge: bytes(&rollup, "AnonHugePages:"),
         }

@@ -9,7 +9,8 @@
 pub mod arguments;
 pub mod broker;
 pub mod child;
+pub mod clients;
 pub mod memory;
+pub mod mute;
 pub mod publisher;
 pub mod report;
-pub mod swarm;

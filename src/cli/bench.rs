@@ -2,7 +2,8 @@
 //!
 //! Reads the profile and the flags over it, hands the plan to the conductor, shows how it goes on
 //! standard error, and prints the outcome on standard output. Exit status: 0; 1 when the run
-//! was unsound (deliveries, connections: see `report::faults`) or failed; 2 for a wrong usage.
+//! was unsound (deliveries, connections: see `load::judge`), failed, or broke a bound that was
+//! given for it; 2 for a wrong usage; 130 when it was interrupted.
 
 mod command;
 mod flags;
@@ -10,7 +11,7 @@ mod own;
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,15 +19,22 @@ use std::process::ExitCode;
 pub(super) use flags::BenchFlags;
 
 use super::EXIT_USAGE;
-use crate::load::conductor::{self, Fault, Plan};
+use crate::load::conductor::{self, Fault, Plan, Problem};
+use crate::load::judge;
 use crate::load::outcome::Outcome;
+use crate::load::probe::Blind;
 use crate::load::profile::{self, BUILT_IN, Settled, Source, Surroundings};
 use crate::load::report;
+use crate::load::report::bounds::Bound;
 
 /// What is done when nothing is said.
 const USUAL: &str = "fanout";
 /// Bytes of a profile.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of an earlier outcome: a run of a day has some hundred thousand points.
+const OUTCOME_BYTES_MAX: u64 = 1 << 28;
+/// Exit status of what was interrupted, as shells have it: 128 and the number of SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
 /// Processors looked for in what this process may run on.
 const PROCESSORS_MAX: usize = 1024;
 
@@ -39,15 +47,18 @@ pub(super) fn run(flags: &BenchFlags) -> ExitCode {
         Ok(found) => found,
         Err(what) => return usage(&format!("error: {what}")),
     };
-    if flags.show {
-        return print(&text);
-    }
     let source = Source { file: &file, name: &name, text: &text };
     let around = Surroundings {
         resolve: &resolve,
         processors: &processors(),
         exists: &|path| path.is_file(),
     };
+    if flags.show {
+        return match profile::shown(source, &flags.given(), &around) {
+            Ok(text) => print(&text),
+            Err(problems) => usage(&problems.to_string()),
+        };
+    }
     let settled = match profile::settle(source, &flags.given(), &around) {
         Ok(settled) => settled,
         Err(problems) => return usage(&problems.to_string()),
@@ -72,6 +83,11 @@ fn measure(plan: Plan, warnings: &[String], flags: &BenchFlags) -> ExitCode {
             return usage(&format!("error: no folder {} for the {what}", folder.display()));
         }
     }
+    let earlier = match flags.against.as_deref().map(earlier).transpose() {
+        Ok(earlier) => earlier,
+        Err(what) => return usage(&format!("error: --against: {what}")),
+    };
+    let scenario = plan.scenario.clone();
     let mut watch = report::progress::Progress::new(&plan.scenario, flags.quiet);
     if !flags.quiet {
         for warning in warnings {
@@ -80,25 +96,64 @@ fn measure(plan: Plan, warnings: &[String], flags: &BenchFlags) -> ExitCode {
     }
     let outcome = conductor::run(plan, &mut watch);
     watch.done();
-    let outcome = match outcome {
+    let mut outcome = match outcome {
         Ok(outcome) => outcome,
         Err(problem) => {
             say(format_args!("error: {problem}"));
+            let hints = match (&problem, &flags.metrics) {
+                (Problem::Blind(Blind::Page(_)), Some(url)) => {
+                    vec![report::hints::of_metrics(url)]
+                }
+                _ => report::hints::of(&problem.to_string(), &scenario),
+            };
+            for hint in hints {
+                say(format_args!("hint: {hint}"));
+            }
             return match problem.fault() {
+                _ if matches!(problem, Problem::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
                 Fault::Asker => ExitCode::from(EXIT_USAGE),
                 _ => ExitCode::FAILURE,
             };
         }
     };
+    bounded(&mut outcome, &flags.fail_if);
     // First what was asked for by name: standard output may be closed, or wait for a reader.
     let written = write_files(&outcome, flags);
-    let printed = print(&report::table::of(&outcome));
-    let is_sound = report::faults::is_sound(&outcome);
-    if is_sound && written && printed == ExitCode::SUCCESS {
+    let mut text = report::table::of(&outcome);
+    if let (Some(then), Some(file)) = (&earlier, &flags.against) {
+        let against = report::against::of(&outcome, then);
+        text.push_str(&report::table::beside(&against, &file.display().to_string()));
+    }
+    let printed = print(&text);
+    let is_sound = judge::is_sound(&outcome);
+    if outcome.interrupted {
+        ExitCode::from(EXIT_INTERRUPTED)
+    } else if is_sound && written && printed == ExitCode::SUCCESS {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Takes what breaks a bound for a fault; of an interrupted run none is judged.
+fn bounded(outcome: &mut Outcome, bounds: &[Bound]) {
+    if outcome.interrupted {
+        return;
+    }
+    let broken: Vec<_> = bounds.iter().filter_map(|bound| bound.broken(outcome)).collect();
+    for what in broken {
+        say(format_args!("error: --fail-if {what}"));
+        outcome.faults.push(format!("--fail-if {what}"));
+    }
+}
+
+/// The outcome of an earlier run, from its JSON file.
+fn earlier(file: &Path) -> Result<Outcome, String> {
+    let text = read(file, OUTCOME_BYTES_MAX)
+        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        format!("{}: not an outcome of --json, or of another version: {error}", file.display())
+    })
 }
 
 /// Writes what was asked for; whether all of it is written.
@@ -113,7 +168,7 @@ fn write_files(outcome: &Outcome, flags: &BenchFlags) -> bool {
         }
     };
     if let Some(file) = &flags.json {
-        write(file, report::json::of(outcome));
+        write(file, outcome.to_json());
     }
     if let Some(file) = &flags.html {
         write(file, report::page::of(outcome));
@@ -124,10 +179,11 @@ fn write_files(outcome: &Outcome, flags: &BenchFlags) -> bool {
 /// What errors call a profile, its name, and its text.
 fn profile_of(wanted: &str) -> Result<(String, String, String), String> {
     if let Some(text) = profile::built_in(wanted) {
-        return Ok((format!("{wanted}.toml"), wanted.to_owned(), text.to_owned()));
+        return Ok((format!("built-in profile {wanted}"), wanted.to_owned(), text.to_owned()));
     }
     let path = Path::new(wanted);
-    match read(path) {
+    match read(path, PROFILE_BYTES_MAX) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{wanted}: an empty profile")),
         Ok(text) => {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             Ok((wanted.to_owned(), name, text))
@@ -142,12 +198,16 @@ fn profile_of(wanted: &str) -> Result<(String, String, String), String> {
     }
 }
 
-/// The text of a file, or of what can be read like one.
-fn read(path: &Path) -> io::Result<String> {
+/// The text of a regular file, of at most so many bytes: what else there is may have no end, or
+/// wait for a writer for ever.
+fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("no regular file"));
+    }
     let mut text = String::new();
-    File::open(path)?.take(PROFILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > PROFILE_BYTES_MAX {
-        return Err(io::Error::other(format!("longer than {PROFILE_BYTES_MAX} bytes")));
+    File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > bytes_max {
+        return Err(io::Error::other(format!("longer than {bytes_max} bytes")));
     }
     Ok(text)
 }
@@ -175,6 +235,8 @@ fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has read enough (`| head -1`): no fault of the run.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("error: standard output cannot be written: {error}"));
             ExitCode::FAILURE
@@ -193,122 +255,4 @@ fn usage(what: &str) -> ExitCode {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::load::floor::Mode;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        bench: BenchFlags,
-    }
-
-    fn parse(words: &str) -> BenchFlags {
-        Line::try_parse_from(words.split_whitespace())
-            .unwrap_or_else(|error| panic!("{error}"))
-            .bench
-    }
-
-    fn settled(words: &str) -> Settled {
-        let flags = parse(words);
-        let (file, name, text) = profile_of(flags.profile.as_deref().unwrap_or(USUAL)).unwrap();
-        let source = Source { file: &file, name: &name, text: &text };
-        let around = Surroundings { resolve: &resolve, processors: &[0, 1], exists: &|_| true };
-        profile::settle(source, &flags.given(), &around).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    #[test]
-    fn every_flag_is_a_key_of_a_profile() {
-        let words = "bench rooms --url wss://127.0.0.1:1/x --dialect events --compression \
-             --token t --insecure --pid 7 --metrics http://127.0.0.1:1/metrics --connections 50 \
-             --topics 9 --subscriptions 3 --interest exact --connect-rate 10 --connecting 5 \
-             --workers 1 --cpu 1 --publishers 2 --members=false --rate 1.5 --payload 99 \
-             --warm-up 1s --measure 20s --drain 3s --with times.sample=50ms \
-             --json a --html b -q";
-        let scenario = settled(words).scenario;
-        let text = serde_json::to_string(&scenario).unwrap();
-        for part in [
-            r#""name":"rooms""#,
-            r#""dialect":"events","compression":true,"credentials":{"Token":"t"}"#,
-            r#""tls":"Any""#,
-            r#""connections":50,"topics":9,"subscriptions":3,"interest":"exact""#,
-            r#""connect_per_s":10,"connecting_max":5,"per_address":20000,"workers":1"#,
-            r#""processors":[1]"#,
-            r#""publishers":2,"members":false,"pace":{"Open":{"per_s":1.5}},"payload_bytes":99"#,
-            r#""warm_up_ms":1000,"measure_ms":20000,"drain_ms":3000,"sample_ms":50"#,
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn a_broker_of_its_own_gets_its_settings() {
-        let settled = settled(
-            "bench --shards 2 --server-cpu 1 --set websocket.flush_delay_us=5 \
-             --in-flight 9 --batch 3 --floor --floor-sends each",
-        );
-        assert_eq!(settled.scenario.floor_pairs, 10);
-        assert_eq!(settled.scenario.floor_mode, Mode::Each);
-        let own = own::broker(&settled).unwrap().unwrap();
-        assert_eq!(own.processor, Some(1));
-        let line = own.arguments.join(" ");
-        for part in
-            ["--set server.shards=2", "--set log.level=warn", "--set websocket.flush_delay_us=5"]
-        {
-            assert!(line.contains(part), "{part} in {line}");
-        }
-    }
-
-    #[test]
-    fn its_secret_is_in_no_list_of_processes() {
-        for words in ["bench --secret SECV", "bench --secret other --set auth.secret=SECV"] {
-            let own = own::broker(&settled(words)).unwrap().unwrap();
-            assert_eq!(own.environment, [("JWT_SECRET".to_owned(), "SECV".to_owned())]);
-            assert!(!own.arguments.join(" ").contains("auth.secret"), "{:?}", own.arguments);
-        }
-        assert_eq!(own::broker(&settled("bench")).unwrap().unwrap().environment, []);
-    }
-
-    #[test]
-    fn wrong_settings_of_it_are_told_before_the_start() {
-        let problems = own::broker(&settled("bench --set nonsense=1 --set a.b=2")).unwrap_err();
-        assert!(problems.contains("nonsense") && problems.contains("2 errors"), "{problems}");
-        for (name, _) in BUILT_IN {
-            assert!(own::broker(&settled(&format!("bench {name}"))).is_ok(), "{name}");
-        }
-    }
-
-    #[test]
-    fn usage_errors() {
-        for words in [
-            "bench --nonsense",
-            "bench a b",
-            "bench --pid 7",
-            "bench --metrics http://127.0.0.1:1/metrics",
-            "bench --with novalue",
-            "bench --list --show",
-            "bench --pid x --url ws://h",
-        ] {
-            assert!(Line::try_parse_from(words.split_whitespace()).is_err(), "{words}");
-        }
-        let own = std::process::id();
-        for pid in ["0".to_owned(), "-1".to_owned(), own.to_string()] {
-            let words = ["bench", "--url", "ws://h", "--pid", &pid];
-            assert!(Line::try_parse_from(words).is_err(), "{pid}");
-        }
-        let endless = profile_of("/dev/zero").unwrap_err();
-        assert!(endless.contains("longer than 1048576 bytes"), "{endless}");
-        let missing = profile_of("no-such-profile").unwrap_err();
-        assert!(missing.contains("fanout, fanout-burst, rooms"), "{missing}");
-    }
-
-    #[test]
-    fn the_list_tells_what_each_is_for() {
-        let list = list();
-        assert_eq!(list.lines().count(), BUILT_IN.len());
-        assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
-        assert!(list.starts_with("fanout        one topic, "), "{list}");
-    }
-}
+mod tests;

@@ -14,8 +14,12 @@
 //!   of each stream, no more.
 //! - Of a connection that reads slowly, or that the server ended, all that did not come is
 //!   withheld: the server's policy and not loss.
+//! - What did not come is lost where a later one of its stream did, and unarrived where none did
+//!   until the waiting ended: lost too, or still on its way.
+//! - What the server refused to take is due to nobody, as far as it is known which it is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::load::orders::Account;
 
@@ -39,9 +43,13 @@ pub struct Ledger {
     places: Vec<Place>,
     /// By connection, slot and first number: the first number behind the range.
     gaps: BTreeMap<(u32, u32, u32), u32>,
+    /// Whether some ranges were skipped beyond [`GAPS_MAX`].
+    has_forgotten: bool,
     /// What is certain already.
     totals: Account,
+    /// By close code, and those of connections that read slowly once more.
     closes: BTreeMap<u16, u64>,
+    closes_slow: BTreeMap<u16, u64>,
 }
 
 /// One connection.
@@ -62,6 +70,15 @@ enum Standing {
     Present,
     /// Reads slowly, or was ended by the server.
     Withheld,
+}
+
+/// What did not come to one connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lacking {
+    /// Something later of the same stream did.
+    skipped: u64,
+    /// Nothing later did.
+    tail: u64,
 }
 
 /// What a delivery is.
@@ -94,7 +111,7 @@ impl Ledger {
     /// A connection is subscribed. `due`: for each slot the number from which on it is due, or
     /// [`UNKNOWN`]; `None`: all of them from 0.
     pub fn join(&mut self, connection: u32, due: Option<Box<[u32]>>) {
-        self.leave(connection);
+        self.leave(connection, |_, _| 0);
         let words = due.map(|mut due| {
             due.iter_mut().for_each(|word| *word |= UNHEARD);
             due
@@ -153,8 +170,12 @@ impl Ledger {
             *word = number + 1;
             let skipped = number.saturating_sub(next);
             place.missing += u64::from(skipped);
-            if skipped > 0 && self.gaps.len() < GAPS_MAX {
-                self.gaps.insert((connection, slot, next), number);
+            if skipped > 0 {
+                if self.gaps.len() < GAPS_MAX {
+                    self.gaps.insert((connection, slot, next), number);
+                } else {
+                    self.has_forgotten = true;
+                }
             }
             return Verdict::Fresh;
         }
@@ -172,8 +193,12 @@ impl Ledger {
         if start.2 < number {
             self.gaps.insert(start, number);
         }
-        if number + 1 < end && self.gaps.len() < GAPS_MAX {
-            self.gaps.insert((connection, slot, number + 1), end);
+        if number + 1 < end {
+            if self.gaps.len() < GAPS_MAX {
+                self.gaps.insert((connection, slot, number + 1), end);
+            } else {
+                self.has_forgotten = true;
+            }
         }
         self.places[connection as usize].missing -= 1;
         true
@@ -185,21 +210,78 @@ impl Ledger {
         words.map_or(0, |words| words[slot as usize] & !UNHEARD)
     }
 
-    /// A connection goes by its own will.
-    pub fn leave(&mut self, connection: u32) {
+    /// A connection goes by its own will. `refused`: how many of a slot's numbers the server
+    /// refused to take.
+    pub fn leave(&mut self, connection: u32, refused: impl Fn(u32, Range<u32>) -> u32) {
+        if self.places[connection as usize].standing == Standing::Away {
+            return;
+        }
+        let skipped = self.skipped(connection, refused);
         let place = std::mem::take(&mut self.places[connection as usize]);
         match place.standing {
-            Standing::Away => return,
-            Standing::Present => self.totals.lost += place.missing,
-            Standing::Withheld => self.totals.withheld += place.missing,
+            Standing::Withheld => self.totals.withheld += skipped,
+            Standing::Away | Standing::Present => self.totals.lost += skipped,
         }
         if place.missing > 0 {
-            let of = (connection, 0, 0)..(connection + 1, 0, 0);
-            let gaps: Vec<_> = self.gaps.range(of).map(|(start, _)| *start).collect();
-            for start in gaps {
-                self.gaps.remove(&start);
+            let gaps: Vec<_> =
+                self.gaps_of(connection).map(|(slot, gap)| (slot, gap.start)).collect();
+            for (slot, start) in gaps {
+                self.gaps.remove(&(connection, slot, start));
             }
         }
+    }
+
+    /// A connection's ranges that were skipped, and their slots.
+    fn gaps_of(&self, connection: u32) -> impl Iterator<Item = (u32, Range<u32>)> {
+        let of = (connection, 0, 0)..(connection + 1, 0, 0);
+        self.gaps.range(of).map(|((_, slot, start), end)| (*slot, *start..*end))
+    }
+
+    /// What was skipped at a connection and has not come since, without what was refused.
+    fn skipped(&self, connection: u32, refused: impl Fn(u32, Range<u32>) -> u32) -> u64 {
+        let missing = self.places[connection as usize].missing;
+        if missing == 0 {
+            return 0;
+        }
+        let refused = self.gaps_of(connection).map(|(slot, gap)| u64::from(refused(slot, gap)));
+        missing.saturating_sub(refused.sum())
+    }
+
+    /// There were no more messages than these, slot by slot: what a connection heard with a higher
+    /// number was astray, and what it skipped on the way there is waited for again. Costs its slots.
+    pub fn bound(&mut self, connection: u32, published: impl Iterator<Item = u32>) {
+        for (slot, published) in (0..).zip(published) {
+            let place = &self.places[connection as usize];
+            let Some(word) = place.words.as_ref().map(|words| words[slot as usize]) else { return };
+            if word & UNHEARD != 0 || word <= published {
+                continue;
+            }
+            let (next, skipped) = self.take_back(connection, slot, published);
+            let beyond = u64::from(word - published);
+            // Where a range was forgotten, there was one delivery beyond at least.
+            let forged = if self.has_forgotten { 1 } else { beyond - skipped };
+            let place = &mut self.places[connection as usize];
+            place.words.iter_mut().for_each(|words| words[slot as usize] = next);
+            let missing = beyond - forged + u64::from(published - next);
+            place.missing = place.missing.saturating_sub(missing);
+            self.totals.received = self.totals.received.saturating_sub(forged);
+            self.totals.astray += forged;
+        }
+    }
+
+    /// Forgets the skipped ranges that end behind a number, or at it. Says where the first of them
+    /// begins, at that number at the latest, and how many numbers behind it were skipped.
+    fn take_back(&mut self, connection: u32, slot: u32, published: u32) -> (u32, u64) {
+        let (mut next, mut skipped) = (published, 0);
+        let of = (connection, slot, 0)..(connection, slot + 1, 0);
+        while let Some((&start, &end)) = self.gaps.range(of.clone()).next_back()
+            && end >= published
+        {
+            self.gaps.remove(&start);
+            skipped += u64::from(end - published.max(start.2));
+            next = next.min(start.2);
+        }
+        (next, skipped)
     }
 
     /// What does not come to a connection is withheld from now on: it reads slowly, or the server
@@ -211,14 +293,19 @@ impl Ledger {
         }
     }
 
-    /// The server ended a connection, of the crowd or a publisher.
-    pub fn closed(&mut self, code: u16) {
+    /// The server ended a connection, of the crowd or a publisher. `is_slow`: one that was reading
+    /// slowly.
+    pub fn closed(&mut self, code: u16, is_slow: bool) {
         *self.closes.entry(code).or_default() += 1;
+        if is_slow {
+            *self.closes_slow.entry(code).or_default() += 1;
+        }
     }
 
-    /// The server refused something.
-    pub fn refused(&mut self) {
+    /// The server refused something. `is_publish`: a message.
+    pub fn refused(&mut self, is_publish: bool) {
         self.totals.refused += 1;
+        self.totals.publishes_refused += u64::from(is_publish);
     }
 
     /// A connection left and a new one takes its place.
@@ -231,44 +318,81 @@ impl Ledger {
         self.totals.astray += u64::from(count);
     }
 
-    /// How many messages a connection still waits for; 0 when they are withheld from it.
-    /// `published`: how many there were, slot by slot.
-    pub fn owed(&self, connection: u32, published: impl Iterator<Item = u32>) -> u64 {
-        let place = &self.places[connection as usize];
-        if place.standing == Standing::Present { place.behind(published) } else { 0 }
+    /// Deliveries from before the time that they were sent at.
+    pub fn early(&mut self, count: u32) {
+        self.totals.early += u64::from(count);
     }
 
-    /// The account, when all that was published is known: by connection, slot by slot. Costs all
-    /// slots.
-    pub fn settle<I>(&self, published: impl Fn(u32) -> I) -> Account
+    /// How many messages a connection still waits for; 0 when they are withheld from it.
+    /// `published`: how many there were, slot by slot; `refused` as in [`Ledger::leave`].
+    pub fn owed(
+        &self,
+        connection: u32,
+        published: impl Iterator<Item = u32>,
+        refused: impl Fn(u32, Range<u32>) -> u32,
+    ) -> u64 {
+        match self.places[connection as usize].standing {
+            Standing::Present => {
+                let lacking = self.lacking(connection, published, refused);
+                lacking.skipped + lacking.tail
+            }
+            Standing::Away | Standing::Withheld => 0,
+        }
+    }
+
+    /// The account, when all that was published is known: by connection, slot by slot. `refused`:
+    /// as in [`Ledger::leave`], by connection. Costs all slots.
+    pub fn settle<I>(
+        &self,
+        published: impl Fn(u32) -> I,
+        refused: impl Fn(u32, u32, Range<u32>) -> u32,
+    ) -> Account
     where
         I: Iterator<Item = u32>,
     {
         let mut account = self.totals.clone();
         account.closes = self.closes.iter().map(|(code, count)| (*code, *count)).collect();
+        let slow = self.closes_slow.iter().map(|(code, count)| (*code, *count));
+        account.closes_slow = slow.collect();
         for (connection, place) in (0..).zip(&self.places) {
+            let lacking = || {
+                let refused = |slot, numbers| refused(connection, slot, numbers);
+                self.lacking(connection, published(connection), refused)
+            };
             match place.standing {
                 Standing::Away => {}
-                Standing::Present => account.lost += place.behind(published(connection)),
-                Standing::Withheld => account.withheld += place.behind(published(connection)),
+                Standing::Present => {
+                    let lacking = lacking();
+                    account.lost += lacking.skipped;
+                    account.unarrived += lacking.tail;
+                }
+                Standing::Withheld => {
+                    let lacking = lacking();
+                    account.withheld += lacking.skipped + lacking.tail;
+                }
             }
         }
-        account.expected = account.received + account.lost + account.withheld;
+        account.expected = account.received + account.lost + account.withheld + account.unarrived;
         account
     }
-}
 
-impl Place {
-    /// Numbers due and not come.
-    fn behind(&self, published: impl Iterator<Item = u32>) -> u64 {
-        let mut behind = self.missing;
-        for (slot, published) in published.enumerate() {
-            let word = self.words.as_ref().map_or(0, |words| words[slot]);
-            if word != UNKNOWN | UNHEARD {
-                behind += u64::from(published.saturating_sub(word & !UNHEARD));
+    /// Numbers due to a connection and not come, without what was refused.
+    fn lacking(
+        &self,
+        connection: u32,
+        published: impl Iterator<Item = u32>,
+        refused: impl Fn(u32, Range<u32>) -> u32,
+    ) -> Lacking {
+        let place = &self.places[connection as usize];
+        let mut tail = 0;
+        for (slot, published) in (0..).zip(published) {
+            let word = place.words.as_ref().map_or(0, |words| words[slot as usize]);
+            let next = word & !UNHEARD;
+            if word != UNKNOWN | UNHEARD && next < published {
+                tail += u64::from(published - next - refused(slot, next..published));
             }
         }
-        behind
+        Lacking { skipped: self.skipped(connection, refused), tail }
     }
 }
 

@@ -1,10 +1,11 @@
-//! The floor: a server that does nothing but send, the least that a delivery can cost.
+//! The floor: a server that does nothing but send, a bare loop of `send` to compare with.
 //!
 //! A process beside the measured server, started by the conductor. It shakes hands, notes who hears
 //! what (`audience`), and for each message sends a frame that was made ready before to each of
 //! them (`sends`). Only those loops are timed, by their thread's processor time; reading, matching
-//! and framing are not, so what is told is the kernel's price alone. Its words are
-//! [`crate::load::dialect`]'s `floor`.
+//! and framing are not: what is told is the kernel's price alone. It is no lower bound. The same
+//! `send` costs more or less as its reader sleeps or not, and as caches are warm: ratios a little
+//! under 1 are within this bias. Its words are [`crate::load::dialect`]'s `floor`.
 //!
 //! Its first line on standard output is its address; then each line read is answered by one of
 //! [`Counts`]; the end of the input ends it. Nothing is lost: who takes no bytes is waited for.
@@ -25,8 +26,6 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
 use audience::Audience;
@@ -34,22 +33,15 @@ use guests::Guests;
 use sends::{Outside, Sends};
 
 use crate::limits::{EVENTS_PER_TURN_MAX, MESSAGE_BYTES_MAX};
-use crate::load::dialect::floor::{SUBSCRIBED, UNSUBSCRIBED, Word};
+use crate::load::dialect::floor::{SUBSCRIBED, Word};
+use crate::process;
 use crate::wire::frame::{OpCode, header_len, put_frame};
 
 /// The event data of the listener and of the end; guests have their numbers.
 const LISTENER: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
 
-/// How messages that were read together go out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// A send for each delivery.
-    Each,
-    /// One send to each subscriber.
-    Together,
-}
+pub use crate::load::scenario::Mode;
 
 /// What a floor is told at its start.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -67,8 +59,6 @@ pub struct Options {
 pub struct Counts {
     /// Calls of `send`.
     pub sends: u64,
-    /// Frames sent, one subscriber each.
-    pub deliveries: u64,
     /// Processor time of the send loops, in nanoseconds.
     pub cpu_ns: u64,
     /// Times that a subscriber took no more and was waited for, in the loops' time.
@@ -83,12 +73,10 @@ pub struct Counts {
 /// There is no such processor, no port or no descriptor; or the conductor does not listen.
 pub fn run(options: &Options) -> io::Result<()> {
     if let Some(processor) = options.processor {
-        pin(processor)?;
+        process::pin(processor)?;
     }
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
     // With the limit as it was it carries fewer, and says so when they come.
-    let _ = setrlimit(Resource::Nofile, raised);
+    process::raise_descriptor_limit();
     serve(options.mode, io::stdin().lock(), io::stdout())
 }
 
@@ -116,16 +104,6 @@ fn serve(mode: Mode, questions: impl BufRead, mut answers: impl Write) -> io::Re
         let turned = turns.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         turned.and(answered)
     })
-}
-
-/// Binds this thread, and those it starts.
-fn pin(processor: usize) -> io::Result<()> {
-    if processor >= CpuSet::MAX_CPU {
-        return Err(Errno::INVAL.into());
-    }
-    let mut own = CpuSet::new();
-    own.set(processor);
-    Ok(sched_setaffinity(None, &own)?)
 }
 
 /// All of it but the pipes.
@@ -181,10 +159,6 @@ impl<'a> Floor<'a> {
             Some(Word::Subscribe(pattern)) => {
                 audience.join(guest, pattern);
                 put_frame(answers, OpCode::Text, false, SUBSCRIBED);
-            }
-            Some(Word::Unsubscribe(pattern)) => {
-                audience.leave(guest, pattern);
-                put_frame(answers, OpCode::Text, false, UNSUBSCRIBED);
             }
             Some(Word::Publish { frame_bytes, topic, payload }) => {
                 sends.add(topic, |out| put_padded(out, payload, frame_bytes));

@@ -203,15 +203,6 @@ impl Layout {
         self.first_streams[topic as usize] + publisher
     }
 
-    /// The stream of a publisher and a topic that it publishes to.
-    ///
-    /// # Panics
-    /// It does not publish to that topic.
-    pub fn stream(&self, publisher: u32, topic: u32) -> u32 {
-        let place = self.publishes(publisher).iter().position(|its| *its == topic);
-        self.stream_in_turn(publisher, place.expect("a topic that it publishes to"))
-    }
-
     /// The streams of a topic.
     pub fn streams_of(&self, topic: u32) -> Range<u32> {
         self.first_streams[topic as usize]..self.first_streams[topic as usize + 1]
@@ -250,6 +241,19 @@ impl Layout {
         };
         let before = self.streams_before[set.start + place] - self.streams_before[set.start];
         Some(before + stream - self.first_streams[topic as usize])
+    }
+
+    /// The stream that is in a slot of a connection: [`Layout::slot`] backwards. A binary search.
+    ///
+    /// # Panics
+    /// It has no such slot.
+    pub fn stream_in(&self, connection: u32, slot: u32) -> u32 {
+        let set = self.set(connection);
+        let before = &self.streams_before[set.start..=set.end];
+        let slot = before[0] + slot;
+        let place = before.partition_point(|before| *before <= slot) - 1;
+        let topic = self.listed()[set.start..set.end][place];
+        self.first_streams[topic as usize] + slot - before[place]
     }
 
     /// The streams that a connection hears, slot by slot.

@@ -7,10 +7,12 @@
 //! | [`dialect`] | what a client says and hears, a file for each protocol |
 //! | [`swarm`] | very many connections in one thread: sockets, TLS, frames |
 //! | [`stamp`], [`account`] | what is in a payload; loss, doubles and order from it |
+//! | [`times`] | latencies as counts |
 //! | [`pace`], [`worker`] | when to publish; one process of the load |
-//! | [`floor`] | the least a delivery can cost: a bare loop of `send` |
+//! | [`floor`] | what a server is compared with: a bare loop of `send` |
 //! | [`conductor`], [`orders`], [`probe`] | the run: processes, phases, the server's CPU and memory |
-//! | [`outcome`], [`report`] | what came of it: JSON, a table, a page with plots |
+//! | [`outcome`], [`judge`], [`numbers`] | what came of it (JSON), whether that is sound, its figures in words |
+//! | [`report`] | the same as a table, a page with plots |
 //!
 //! # The way of a run
 //!
@@ -30,8 +32,10 @@ pub mod clock;
 pub mod conductor;
 pub mod dialect;
 pub mod floor;
+pub mod judge;
 pub mod layout;
 pub mod machine;
+pub mod numbers;
 pub mod orders;
 pub mod outcome;
 pub mod pace;
@@ -41,4 +45,5 @@ pub mod report;
 pub mod scenario;
 pub mod stamp;
 pub mod swarm;
+pub mod times;
 pub mod worker;

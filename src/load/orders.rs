@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::load::scenario::Scenario;
+pub use crate::load::times::Latencies;
 
 /// What a worker is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +70,8 @@ pub struct Window {
     pub until_us: u64,
     /// Whether its figures count, or it warms up.
     pub counted: bool,
+    /// Messages a second over all publishers, in place of the scenario's rate: a search tries several.
+    pub per_s: Option<f64>,
 }
 
 /// Which of the two crowds.
@@ -115,9 +118,9 @@ pub struct Progress {
     pub published: u64,
     /// Deliveries since the last sample.
     pub delivered: u64,
-    /// Bytes read since the last sample.
-    pub bytes_in: u64,
-    /// Latencies of those deliveries.
+    /// Those of them whose messages were meant for the window under way.
+    pub window_delivered: u64,
+    /// Latencies of deliveries of the window under way, without those to slow readers.
     pub latency: Latencies,
     /// CPU time of this worker's work since it began, in microseconds: without what it waited
     /// without sleeping.
@@ -135,7 +138,9 @@ pub struct Connected {
     pub failed: u32,
     /// Some of the reasons, each once.
     pub reasons: Vec<String>,
-    /// From the start of the connect to the last `subscribed`, per connection.
+    /// To the last `subscribed`, per connection, from when it was meant to be begun: its turn at
+    /// the connect rate, or the begin of the whole connecting where all are to come at once. So what
+    /// waits until others are done (`connecting_max`) is in it, and it is no handshake's own time.
     pub latency: Latencies,
     /// From the first connect to the last `subscribed`.
     pub took_us: u64,
@@ -156,20 +161,26 @@ pub struct WindowDone {
     pub latency: Latencies,
     /// From being replaced (churn) or lost (storm) to being subscribed again, for each connection
     /// that came back in this window.
-    #[serde(default)]
     pub returned: Latencies,
     /// When the last delivery came.
     pub last_us: u64,
     /// Messages of which not everyone had theirs within the drain time. Told by the publisher's
     /// worker, of its own subscribers.
     pub overdue: u64,
+    /// Deliveries of this window due at this worker's subscribers, of all workers' messages, and
+    /// not come when its drain ended.
+    pub owed: u64,
     /// Messages that came due and did not go out: the load was late, or their publisher was gone.
-    #[serde(default)]
     pub unsent: u64,
-    /// How much later than on schedule messages were published; open loop.
+    /// Messages that came due while their publisher's connection had no room, and found none until
+    /// shortly after the window's end: the server did not read them. Open loop.
+    pub unread: u64,
+    /// Publishes that were refused between its begin and the end of its drain.
+    pub refused: u64,
+    /// How much later than on schedule the load came to its messages; open loop. How long they then
+    /// waited for room is in the latencies alone.
     pub late: Latencies,
     /// CPU time that was no work, but waiting without sleep, in microseconds.
-    #[serde(default)]
     pub spun_us: u64,
     /// By stream: messages published so far in the run.
     pub published_by_stream: Vec<u32>,
@@ -182,34 +193,38 @@ pub struct Account {
     pub expected: u64,
     /// Deliveries that came, each message once.
     pub received: u64,
-    /// Due and not come.
+    /// Due and not come, though a later one of their stream did.
     pub lost: u64,
+    /// Due and not come when the waiting ended, nothing later of their stream either: lost, or still
+    /// on the way.
+    pub unarrived: u64,
     /// Come again.
     pub duplicated: u64,
     /// Come behind a later one of their stream.
     pub out_of_order: u64,
     /// Come to who had not asked, or with a stamp of no stream.
     pub astray: u64,
+    /// Come before the time in their stamp: forged, or of a clock apart from this one's. They are
+    /// counted above as well, and have no latency.
+    pub early: u64,
     /// Not come to connections that read slowly or were closed by the server: its policy, not loss.
     pub withheld: u64,
     /// Connections that the server ended, by close code (1006: without one).
     pub closes: Vec<(u16, u64)>,
-    /// Refusals by the server during the run.
+    /// Those of them that were reading slowly.
+    pub closes_slow: Vec<(u16, u64)>,
+    /// Refusals by the server during the run: of publishes, and of connections coming back.
     pub refused: u64,
+    /// Those of them that were of publishes.
+    pub publishes_refused: u64,
     /// Connections that left and were replaced.
     pub replaced: u64,
     /// Connections that left to come back and were not back in the end. Those that were never
     /// there are in [`Connected::failed`], those that the server ended in `closes`.
-    #[serde(default)]
     pub away: u64,
     /// Streams of latecomers that nothing was heard of, so that nothing can be said of their loss.
-    #[serde(default)]
     pub unjudged: u64,
     /// What broke connections besides a close frame, in words, and how often: a failure of the
     /// kernel, a broken protocol, a server that does not read.
-    #[serde(default)]
     pub troubles: Vec<(String, u64)>,
 }
-
-/// Latencies as counts: microseconds, and how often. What `hdrhistogram` gives and takes.
-pub type Latencies = Vec<(u64, u64)>;

@@ -2,10 +2,19 @@
 //!
 //! Field names are the file's; units are in them. What was not measured is absent, never zero.
 
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::load::orders::Account;
 use crate::load::scenario::Scenario;
+
+/// Connections below which what a server makes once weighs too much in the memory of each.
+pub const ROUGH_BELOW: u32 = 10_000;
+/// Points that a run may have: what asks for more is refused.
+pub const POINTS_MAX: usize = 500_000;
+/// What is told of deliveries that were not counted.
+static UNCOUNTED: LazyLock<Account> = LazyLock::new(Account::default);
 
 /// A run, done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +31,9 @@ pub struct Outcome {
     pub machine: Machine,
     /// What was done, its secrets taken out.
     pub scenario: Scenario,
+    /// It was interrupted: what was measured until then.
+    #[serde(default)]
+    pub interrupted: bool,
     /// Told first: loss, doubles, order.
     pub deliveries: Deliveries,
     /// Latency of deliveries; absent when nothing was published.
@@ -34,6 +46,9 @@ pub struct Outcome {
     pub floor: Option<Floor>,
     /// The load itself.
     pub load: Load,
+    /// The search for the highest rate that is held, where it was asked for.
+    #[serde(default)]
+    pub search: Option<Search>,
     /// What went wrong besides loss, doubles and order, in words: connections that the server ended,
     /// that failed or did not come back; talk that did not come to be. Each makes the run unsound.
     #[serde(default)]
@@ -44,6 +59,18 @@ pub struct Outcome {
     pub latency_curve: Vec<(f64, u64)>,
     /// What a reader has to know: a saturated load process, late publishing, shared memory.
     pub remarks: Vec<String>,
+}
+
+impl Outcome {
+    /// The file's text: indented, with a newline at its end.
+    ///
+    /// # Panics
+    /// Never: an outcome holds nothing that JSON has not.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("an outcome is plain data");
+        text.push('\n');
+        text
+    }
 }
 
 /// The machine.
@@ -67,16 +94,59 @@ pub struct Deliveries {
     /// Messages that came due in that time and did not go out: the load was late, or their
     /// publisher gone.
     #[serde(default)]
-    pub unsent: u64,
-    /// Over the whole run, warm-up included.
-    #[serde(flatten)]
-    pub account: Account,
+    pub unsent: Option<u64>,
+    /// Messages that came due in that time while their publisher's connection had no room: the
+    /// server did not read them.
+    #[serde(default)]
+    pub unread: Option<u64>,
+    /// Deliveries of the measured windows that came after their window's drain, or not at all.
+    #[serde(default)]
+    pub late: Option<u64>,
+    /// Over the whole run, warm-up included; absent where an interrupted run did not come to the
+    /// counting.
+    #[serde(flatten, serialize_with = "counted_or_null", deserialize_with = "counted")]
+    pub account: Option<Account>,
     /// Deliveries of the measured windows.
     pub measured: u64,
     /// Of them, a second of the measured time.
-    pub per_second: f64,
+    pub per_second: Option<f64>,
     /// Bytes of a delivery's frame, on average.
-    pub frame_bytes: f64,
+    pub frame_bytes: Option<f64>,
+}
+
+impl Deliveries {
+    /// Loss, doubles and order; nothing but zeros where they were not counted.
+    pub fn account(&self) -> &Account {
+        self.account.as_ref().unwrap_or(&UNCOUNTED)
+    }
+
+    /// The same, to be changed.
+    #[cfg(test)]
+    pub(in crate::load) fn account_mut(&mut self) -> &mut Account {
+        self.account.get_or_insert_default()
+    }
+}
+
+/// The fields of an account, each `null` where there is none: the file's shape stays.
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn counted_or_null<S: Serializer>(account: &Option<Account>, to: S) -> Result<S::Ok, S::Error> {
+    let Some(account) = account else {
+        let fields = serde_json::to_value(&*UNCOUNTED).map_err(serde::ser::Error::custom)?;
+        let names = fields.as_object().into_iter().flatten().map(|(name, _)| name);
+        return to.collect_map(names.map(|name| (name, None::<u64>)));
+    };
+    account.serialize(to)
+}
+
+/// An account, or none where its fields are `null`.
+fn counted<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Account>, D::Error> {
+    let mut fields = serde_json::Map::deserialize(from)?;
+    if fields.get("expected").is_none_or(serde_json::Value::is_null) {
+        return Ok(None);
+    }
+    // Of a file from before it was counted.
+    fields.entry("early").or_insert_with(|| 0.into());
+    serde_json::from_value(fields.into()).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Percentiles of times in microseconds.
@@ -102,10 +172,10 @@ pub struct Connecting {
     pub failed: u32,
     /// Each once.
     pub reasons: Vec<String>,
-    /// From connecting to subscribed.
-    pub latency_us: Percentiles,
+    /// From connecting to subscribed; absent where nobody was, or connecting did not end.
+    pub latency_us: Option<Percentiles>,
     /// Connections subscribed in a second.
-    pub per_second: f64,
+    pub per_second: Option<f64>,
     /// From being replaced (churn) or lost (storm) to being subscribed again, in the measured
     /// windows; absent where nobody came back.
     pub returning_us: Option<Percentiles>,
@@ -128,6 +198,9 @@ pub struct Server {
     pub heap_bytes_per_connection: Option<f64>,
     /// Resident memory before the first connection, with all of them, at the most, at the end.
     pub rss_bytes: Option<[u64; 4]>,
+    /// Share of the measured time that its threads were ready to run and had no processor, in sum.
+    #[serde(default)]
+    pub starved: Option<f64>,
     /// Processes counted.
     pub processes: u32,
 }
@@ -146,6 +219,41 @@ pub struct Floor {
     pub pairs: Vec<(f64, f64)>,
 }
 
+/// What a search for the highest rate came to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Search {
+    /// The highest rate that was held, in messages a second; absent when none was.
+    pub held_per_s: Option<f64>,
+    /// The lowest rate that was not, by the server's fault; absent when there was none.
+    pub failed_per_s: Option<f64>,
+    /// The lowest rate at which the load was late and nothing else wrong: whether the server would
+    /// have held it is not known. Absent when there was none.
+    #[serde(default)]
+    pub inconclusive_per_s: Option<f64>,
+    /// Each rate that was tried, in order of time.
+    pub steps: Vec<Step>,
+}
+
+/// One rate that a search tried.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Step {
+    /// Messages a second that were to be published.
+    pub per_s: f64,
+    /// Deliveries a second that came.
+    pub delivered_per_s: f64,
+    /// Their latency, from the intended time.
+    pub latency_us: Percentiles,
+    /// Share of one processor that the server used.
+    pub server_cpu: Option<f64>,
+    /// Whether the rate was held.
+    pub held: bool,
+    /// Whether only the load was late: nothing is known of the server.
+    #[serde(default)]
+    pub inconclusive: bool,
+    /// Why not, in words.
+    pub because: String,
+}
+
 /// The load's own processes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Load {
@@ -153,11 +261,15 @@ pub struct Load {
     pub workers: u32,
     /// Share of one processor that the busiest worked in the measured time, 0 to 1; waiting without
     /// sleep is no work.
-    pub busiest: f64,
+    pub busiest: Option<f64>,
     /// CPU time of all in the measured windows.
-    pub cpu_us: f64,
+    pub cpu_us: Option<f64>,
+    /// Share of the measured time that the worker which waited longest was ready to run and had no
+    /// processor: the machine's noise. Absent where the kernel does not tell.
+    #[serde(default)]
+    pub starved: Option<f64>,
     /// Resident memory of a connection in the load.
-    pub rss_bytes_per_connection: f64,
+    pub rss_bytes_per_connection: Option<f64>,
     /// How much later than on schedule messages were published; open loop.
     pub late_us: Option<Percentiles>,
 }

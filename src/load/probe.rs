@@ -6,13 +6,20 @@
 
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures are for people")]
 
+mod listening;
 mod process;
 mod scrape;
 
 use std::io;
+use std::time::Instant;
 
 use process::{Closely, Tree};
 use scrape::{Page, Wanted};
+
+/// Processors that a server may have, so many that none has more.
+const PROCESSORS_MAX: f64 = 4096.0;
+/// Seconds by which what a server tells may be behind.
+const SLACK_S: f64 = 60.0;
 
 /// One server.
 #[derive(Debug)]
@@ -20,6 +27,10 @@ pub struct Probe {
     tree: Option<Tree>,
     page: Option<Page>,
     coarse: bool,
+    /// The CPU time that the server told last, and when.
+    told_cpu: Option<(f64, Instant)>,
+    /// Whether that was what cannot be: from then on it is not taken.
+    is_absurd: bool,
 }
 
 /// What was seen; what is `None` cannot be.
@@ -27,12 +38,18 @@ pub struct Probe {
 pub struct Reading {
     /// CPU time since the server began.
     pub cpu_us: Option<f64>,
+    /// Time that its tasks were ready to run and had no processor, in sum, since it began.
+    pub waited_us: Option<f64>,
     /// Resident memory.
     pub rss_bytes: Option<u64>,
     /// Bytes in use in its heap.
     pub heap_bytes: Option<u64>,
+    /// Messages that it has queued for connections, and sends to them, where it tells both.
+    pub sends: Option<(f64, f64)>,
     /// Processes; 1 where the server speaks for itself.
     pub processes: u32,
+    /// Whether the server tells of itself what cannot be; such figures are `None`.
+    pub is_absurd: bool,
 }
 
 /// Why a server cannot be read.
@@ -62,12 +79,15 @@ impl Probe {
             return Ok(None);
         }
         let page = metrics.map(|url| Page::new(url).ok_or_else(|| Blind::Address(url.to_owned())));
-        Ok(Some(Self { tree: pid.map(Tree::new), page: page.transpose()?, coarse: false }))
+        let tree = pid.map(Tree::new);
+        let page = page.transpose()?;
+        Ok(Some(Self { tree, page, coarse: false, told_cpu: None, is_absurd: false }))
     }
 
     /// Of a process without descendants: one of the load's own.
     pub fn of_process(pid: u32) -> Self {
-        Self { tree: Some(Tree::alone(pid)), page: None, coarse: false }
+        let tree = Some(Tree::alone(pid));
+        Self { tree, page: None, coarse: false, told_cpu: None, is_absurd: false }
     }
 
     /// Looks quickly: memory to some pages for each processor, the heap only of a server without a
@@ -97,6 +117,17 @@ impl Probe {
         self.read(Closely::Yes, Wanted::Much)
     }
 
+    /// Whether the process or one of its descendants listens at a TCP port; `None`: not known, or
+    /// no process was given.
+    pub fn listens_at(&self, port: u16) -> Option<bool> {
+        listening::is_one_of(self.tree.as_ref()?.members(), port)
+    }
+
+    /// Whether the server tells figures of itself.
+    pub fn is_told(&self) -> bool {
+        self.page.is_some()
+    }
+
     /// Whether each look asks the server, which costs it something.
     pub fn asks(&self) -> bool {
         self.tree.is_none()
@@ -117,9 +148,12 @@ impl Probe {
             self.coarse |= look.coarse;
             reading = Reading {
                 cpu_us: Some(look.cpu_ns as f64 / 1000.0),
+                waited_us: (!look.coarse).then_some(look.waited_ns as f64 / 1000.0),
                 rss_bytes: Some(look.rss_bytes),
                 heap_bytes: None,
+                sends: None,
                 processes: look.processes,
+                is_absurd: false,
             };
         }
         let Some(page) = self.page.as_mut().filter(|_| self.tree.is_none() || closely.is_yes())
@@ -132,21 +166,48 @@ impl Probe {
             told => told?,
         };
         reading.heap_bytes = told.heap_bytes.map(|bytes| bytes as u64);
+        reading.sends = told.deliveries.zip(told.sends);
+        let cpu_s = told.cpu_s.filter(|cpu_s| self.is_possible(*cpu_s, Instant::now()));
+        reading.is_absurd = told.is_absurd || self.is_absurd;
         if self.tree.is_none() {
-            reading.cpu_us = told.cpu_s.map(|seconds| seconds * 1e6);
+            reading.cpu_us = cpu_s.map(|seconds| seconds * 1e6);
             reading.rss_bytes = told.rss_bytes.map(|bytes| bytes as u64);
             reading.processes = 1;
-            if reading.cpu_us.is_none() && reading.rss_bytes.is_none() {
+            if told.cpu_s.is_none() && told.rss_bytes.is_none() && !told.is_absurd {
                 return Err(Blind::NoFigures);
             }
         }
         Ok(reading)
+    }
+
+    /// Whether CPU time can be what the server tells: never less than before, nor more than all
+    /// processors had meanwhile. Once it was not it never is.
+    fn is_possible(&mut self, cpu_s: f64, now: Instant) -> bool {
+        if let Some((before_s, then)) = self.told_cpu {
+            let most_s = (now.duration_since(then).as_secs_f64() + SLACK_S) * PROCESSORS_MAX;
+            self.is_absurd |= !(0.0..=most_s).contains(&(cpu_s - before_s));
+        }
+        self.told_cpu = Some((cpu_s, now));
+        !self.is_absurd
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpu_time_that_cannot_be_is_not_taken() {
+        use std::time::Duration;
+        let mut probe = Probe::of_process(1);
+        let now = Instant::now();
+        assert!(probe.is_possible(5.0, now) && probe.is_possible(5.0, now));
+        assert!(probe.is_possible(9.0, now + Duration::from_secs(1)));
+        assert!(!probe.is_possible(8.0, now + Duration::from_secs(2)), "it went backwards");
+        assert!(!probe.is_possible(9.0, now + Duration::from_secs(3)), "nor is it believed then");
+        let mut probe = Probe::of_process(1);
+        assert!(probe.is_possible(0.0, now) && !probe.is_possible(1e9, now));
+    }
 
     #[test]
     fn what_can_be_read() {

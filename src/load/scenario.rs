@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::floor::Mode;
+/// Rates that a search tries at most.
+pub const SEARCH_STEPS_MAX: usize = 24;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,37 @@ pub struct Scenario {
     pub floor_pairs: u32,
     /// How the floor sends.
     pub floor_mode: Mode,
+    /// Search for the highest rate that the server holds, in place of one measured window; with
+    /// [`Pace::Open`], whose rate is the first that is tried.
+    #[serde(default)]
+    pub search: Option<Search>,
+}
+
+impl Scenario {
+    /// Connections to the server: the crowd, and publishers beside it.
+    pub fn connections(&self) -> u32 {
+        let beside = self.talk.as_ref().filter(|talk| !talk.members);
+        self.crowd.connections + beside.map_or(0, |talk| talk.publishers)
+    }
+}
+
+/// How messages that were read together go out from the floor ([`super::floor`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A send for each delivery.
+    Each,
+    /// One send to each subscriber.
+    Together,
+}
+
+/// When a rate is held: nothing lost or late beyond the drain, and latency within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// The 99th percentile of latency may be this, in microseconds.
+    pub p99_us: u64,
+    /// The search ends when the held and the failed rate are this close, in percent.
+    pub within_percent: u32,
 }
 
 /// The server under load.
@@ -160,7 +192,7 @@ pub enum Pace {
     },
     /// When earlier messages have reached everyone.
     Closed {
-        /// Messages on their way, all publishers together; at least one each.
+        /// Messages on their way, all publishers together; no fewer than these.
         in_flight: u32,
         /// Places that must be free before as many messages go out at once.
         batch: u32,
@@ -202,6 +234,10 @@ pub struct Storm {
 pub struct Times {
     /// Load that is not measured, before.
     pub warm_up_ms: u64,
+    /// Rest between the last connection and the look at the server's memory: allocators give pages
+    /// back late.
+    #[serde(default)]
+    pub settle_ms: u64,
     /// What is measured.
     pub measure_ms: u64,
     /// At most this is waited for what is still on its way.

@@ -2,7 +2,7 @@
 //!
 //! A stamp is fixed-width ASCII, safe in any JSON string, and is found in a frame by its first
 //! bytes whatever the envelope around it: one way to read deliveries in every dialect. The rest of
-//! the payload is padding.
+//! the payload is padding, and not looked at: that it came whole and as it was sent is not checked.
 
 use memchr::memchr_iter;
 

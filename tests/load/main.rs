@@ -3,12 +3,14 @@
 
 mod liar;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use liar::Fault;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Runs `shardwire bench` with these words; its output and the JSON that it wrote.
@@ -233,4 +235,49 @@ fn a_crowd_that_is_refused_floods_nobody() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("nobody could connect and subscribe"), "{words}");
     assert!(words.contains("401"), "{words}");
+}
+
+#[test]
+fn a_rate_that_is_held_is_found() {
+    let words =
+        "fanout --connections 20 --find-rate=500ms --rate 50 --warm-up 100ms --measure 300ms";
+    let (_, outcome) = bench("search", words);
+    let search = &outcome["search"];
+    let steps = search["steps"].as_array().unwrap();
+    let rate = |step: &Value| step["per_s"].as_f64().unwrap();
+    assert!(steps.len() > 1 && (rate(&steps[0]) - 50.0).abs() < f64::EPSILON, "{search}");
+    for step in steps.iter().filter(|step| step["held"] == true) {
+        assert!(step["latency_us"]["p99"].as_u64() <= Some(500_000), "{step}");
+        assert!(step["delivered_per_s"].as_f64() > Some(10.0 * rate(step)), "{step}");
+    }
+    // How high it comes is the machine's matter; that it tells the highest is not.
+    let held = steps.iter().filter(|step| step["held"] == true).map(rate).reduce(f64::max);
+    assert_eq!(search["held_per_s"].as_f64(), held, "{search}");
+    assert_eq!(outcome["deliveries"]["lost"], 0);
+}
+
+#[test]
+fn what_was_measured_until_an_interrupt_is_told() {
+    let json = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-interrupted.json");
+    let _ = std::fs::remove_file(&json);
+    let mut run = Command::new(env!("CARGO_BIN_EXE_shardwire"))
+        .args(["bench", "fanout", "--connections", "20", "--warm-up", "0s", "--measure", "60s"])
+        .arg("--json")
+        .arg(&json)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What it says on the way tells when it measures.
+    let mut says = BufReader::new(run.stderr.take().unwrap()).lines();
+    says.find(|line| line.as_ref().unwrap().starts_with("measure")).unwrap().unwrap();
+    std::thread::sleep(Duration::from_millis(800));
+    let pid = Pid::from_child(&run);
+    kill_process(pid, Signal::INT).unwrap();
+    says.for_each(drop);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let outcome: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(outcome["interrupted"], true);
+    assert!(count(&outcome, "measured") > 0, "{outcome}");
+    assert_eq!(outcome["deliveries"]["lost"], Value::Null, "not judged");
 }

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import install
-from .install import PEERS, ROOT
+from .install import PEERS
 
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
@@ -122,7 +122,7 @@ def _shardwire():
     flags = ["--dev", "--shards", "1", "--set", "server.max_connections_per_ip=100000"]
     return (
         lambda port, _: [str(binary), "serve", *flags, "--port", str(port)],
-        f"{_output(str(binary), '--version').split()[-1]} {_commit()}",
+        install.generator_version(binary).removeprefix("shardwire "),
     )
 
 
@@ -164,20 +164,6 @@ def _debian(packages, template, command):
         return arguments, ", ".join(versions)
 
     return prepare
-
-
-def _output(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _commit():
-    """Of this tree, unless the binary is from elsewhere."""
-    if os.environ.get("SHARDWIRE_BIN"):
-        return "(SHARDWIRE_BIN)"
-    try:
-        return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return "(no commit)"
 
 
 CONTESTANTS = [

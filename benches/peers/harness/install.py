@@ -7,9 +7,11 @@ into `benches/peers/.cache`. What is there already is left alone. What cannot be
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 PEERS = Path(__file__).resolve().parent.parent
@@ -91,6 +93,50 @@ def shardwire():
     _run("shardwire", ["cargo", "build", "--release", "--locked", "--bin", "shardwire"], cwd=ROOT)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return ROOT / target / "release" / "shardwire"
+
+
+def generator_version(binary):
+    """The load generator's version, and what tells its build from others."""
+    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
+    build = hashlib.sha256(binary.read_bytes()).hexdigest()[:12]
+    return f"{told.stdout.strip()}, sha256 {build}"
+
+
+def generator_commit(binary):
+    """The commit that the binary was built from: as its version tells, or else that of the tree in
+    which it lies, as far as the tree can tell."""
+    told = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True)
+    if named := re.search(r"\b[0-9a-f]{7,40}\b", told.stdout):
+        return named[0]
+    tree = _git(binary.parent, "rev-parse", "--show-toplevel")
+    if not tree or not _is_ours(Path(tree) / "Cargo.toml"):
+        return "unknown: the binary lies in no tree of shardwire"
+    at = commit(tree)
+    committed = _git(tree, "log", "-1", "--format=%ct")
+    if committed and int(committed) > binary.stat().st_mtime:
+        return f"unknown: built before {at}, where its tree is now"
+    return at
+
+
+def commit(tree=ROOT):
+    """Of a tree; of this one, where the peers' sources and settings are."""
+    return _git(tree, "describe", "--always", "--dirty", "--exclude=*") or "no commit"
+
+
+def _git(folder, *arguments):
+    """What git says of the tree in which a folder lies; nothing where it lies in none."""
+    try:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _is_ours(manifest):
+    try:
+        return tomllib.loads(manifest.read_text())["package"]["name"] == "shardwire"
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        return False
 
 
 def python():

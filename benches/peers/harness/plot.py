@@ -26,7 +26,8 @@ PANELS = [
     ("CPU µs a delivery\none at a time", "single", "cpu_us", 1),
     ("CPU µs a delivery\n16 in flight", "pipelined", "cpu_us", 1),
     ("RSS KB an idle\nsubscribed connection", "idle", "rss_bytes", 1e-3),
-    ("p99 latency, ms\nall at {rate:g} publishes a second", "common", "p99_us", 1e-3),
+    ("p99.9 latency, ms\nat half of its own rate", "half", "p99_9_us", 1e-3),
+    ("p99.9 latency, ms\nall at {rate:g} publishes a second", "common", "p99_9_us", 1e-3),
 ]
 
 
@@ -35,12 +36,13 @@ def main(results, picture):
         document = json.load(file)
     summary = document["summary"]
     names = list(reversed(summary))
+    common = next(iter(document["rates"]["common"].values()), None)
     height = 1.3 + 0.34 * len(names)
-    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(11, height), sharey=True)
+    figure, axes = pyplot.subplots(1, len(PANELS), figsize=(13.5, height), sharey=True)
     for axis, (title, scenario, name, unit) in zip(axes, PANELS):
         dots = [(row, summary[who].get(scenario, {}).get(name)) for row, who in enumerate(names)]
         draw(axis, [(row, dot) for row, dot in dots if dot], names, unit)
-        axis.set_title(title.format(rate=document["common_rate"]), color=GREY, fontsize=10)
+        axis.set_title(title.format(rate=common or 0), color=GREY, fontsize=10)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(-0.6, len(names) - 0.4)
     connections = document["connections"]

@@ -5,17 +5,25 @@ import platform
 import statistics
 import subprocess
 
-COLUMNS = [
-    ("CPU µs a delivery, one at a time", "single", "cpu_us", "{:.2f}"),
-    ("CPU µs a delivery, 16 in flight", "pipelined", "cpu_us", "{:.2f}"),
-    ("deliveries a CPU second, 16 in flight", "pipelined", "per_cpu_second", "{:,.0f}"),
-    ("deliveries a second, 16 in flight", "pipelined", "per_second", "{:,.0f}"),
+# Title, scenario, figure, form.
+COSTS = [
+    ("CPU µs a delivery", "single", "cpu_us", "{:.2f}"),
+    ("deliveries a CPU second", "single", "per_cpu_second", "{:,.0f}"),
+    ("deliveries a second", "single", "per_second", "{:,.0f}"),
+    ("load busy", "single", "load_busiest", "{:.0%}"),
+    ("16 in flight: CPU µs a delivery", "pipelined", "cpu_us", "{:.2f}"),
+    ("deliveries a CPU second", "pipelined", "per_cpu_second", "{:,.0f}"),
+    ("deliveries a second", "pipelined", "per_second", "{:,.0f}"),
+    ("load busy", "pipelined", "load_busiest", "{:.0%}"),
     ("RSS bytes an idle connection", "idle", "rss_bytes", "{:,.0f}"),
 ]
-LATENCY = ["p50_us", "p99_us", "p99_9_us"]
+LATENCIES = ["p50_us", "p99_us", "p99_9_us"]
 FAULTS = ["lost", "duplicated", "out_of_order", "astray", "closed", "away"]
-# Share of its processor from which the load generator, not the server, is what is measured.
-LOAD_FULL = 0.95
+# Share of its processor beyond which the load generator may be what bounds these figures, not the
+# server. The server's processor time it does not bound.
+LOAD_FULL = 0.9
+BOUNDED = {"per_second", "load_busiest", *LATENCIES}
+MARK = "†"
 
 
 def summary(runs, names):
@@ -36,66 +44,77 @@ def summary(runs, names):
     return result
 
 
-def table(result, common_rate):
-    """The whole as Markdown: throughput and memory, latency, versions are the caller's."""
-    costs = [[name, *_costs(scenarios)] for name, scenarios in result.items()]
-    titles = ["", *(title for title, *_ in COLUMNS)]
-    latencies = [[name, *_latencies(scenarios)] for name, scenarios in result.items()]
-    percentiles = "p50 / p99 / p99.9 ms"
-    latency_titles = [
-        "",
-        f"{percentiles}, {common_rate:g} publishes a second",
-        "publishes a second at half load",
-        f"{percentiles}, half load",
+def table(result, rates):
+    """The whole as Markdown: what it costs; latency at half of each one's own rate; at one rate."""
+    costs = [[name, *_row(scenarios, COSTS)] for name, scenarios in result.items()]
+    parts = [_markdown(["one at a time:", *(title for title, *_ in COSTS)], costs)]
+    common = next(iter(rates["common"].values()), None)
+    for scenario, title in [
+        ("half", "half of its own rate"),
+        ("common", f"{common:g} publishes a second" if common else "the common rate"),
+    ]:
+        columns = [
+            ("publishes a second", scenario, "rate", "{:.0f}"),
+            *((name.removesuffix("_us").replace("_", ".") + " ms", scenario, name, "ms")
+              for name in LATENCIES),
+            ("server's CPU busy", scenario, "server_busy", "{:.0%}"),
+            ("load busy", scenario, "load_busiest", "{:.0%}"),
+        ]
+        rows = [[name, *_row(scenarios, columns)] for name, scenarios in result.items()]
+        parts.append(_markdown([title + ":", *(column[0] for column in columns)], rows))
+    faults = [[name, _faults(scenarios)] for name, scenarios in result.items()]
+    title = (
         "lost, doubled, out of order, astray; connections ended by the server, not come back"
-        " (worst round of each scenario)",
-    ]
-    return f"{_markdown(titles, costs)}\n\n{_markdown(latency_titles, latencies)}"
+        " (worst round of each scenario)"
+    )
+    parts.append(_markdown(["", title], faults))
+    return "\n\n".join(parts)
 
 
 def saturated(result):
-    """Where the load generator had no time left: throughput and latency are its own there."""
+    """Where the load generator had no time left: throughput and latency may be its own there."""
     return [
         f"{contestant} {scenario}"
         for contestant, scenarios in result.items()
         for scenario, figures in scenarios.items()
-        if figures.get("load_busiest", {}).get("median", 0) >= LOAD_FULL
+        if _is_full(figures)
     ]
 
 
-def _costs(scenarios):
+def _is_full(figures):
+    """Whether the load generator had no time left in the rounds of a scenario."""
+    return figures.get("load_busiest", {}).get("median", 0) > LOAD_FULL
+
+
+def _row(scenarios, columns):
     return [
-        _cell(scenarios.get(scenario, {}).get(figure), form) for _, scenario, figure, form in COLUMNS
+        _cell(figures.get(figure), form) + _mark(figures, figure)
+        for _, scenario, figure, form in columns
+        for figures in [scenarios.get(scenario, {})]
     ]
 
 
-def _latencies(scenarios):
-    half = scenarios.get("half", {})
+def _mark(figures, figure):
+    """For a figure of a scenario that the load generator may have bounded."""
+    return f" {MARK}" if figure in BOUNDED and figure in figures and _is_full(figures) else ""
+
+
+def _faults(scenarios):
     faults = [
         sum(figures[fault]["greatest"] for figures in scenarios.values() if fault in figures)
         for fault in FAULTS
     ]
-    return [
-        _percentiles(scenarios.get("common", {})),
-        _cell(half.get("rate"), "{:.0f}"),
-        _percentiles(half),
-        ", ".join(str(fault) for fault in faults) if any(faults) else "none",
-    ]
-
-
-def _percentiles(figures):
-    """Medians of each; the spread of the p99 behind them."""
-    if any(name not in figures for name in LATENCY):
-        return "–"
-    medians = " / ".join(f"{figures[name]['median'] / 1000:.2f}" for name in LATENCY)
-    p99 = figures["p99_us"]
-    return f"{medians} (p99 {p99['least'] / 1000:.2f}–{p99['greatest'] / 1000:.2f})"
+    return ", ".join(str(fault) for fault in faults) if any(faults) else "none"
 
 
 def _cell(figure, form):
     if figure is None:
         return "–"
-    median, least, greatest = (form.format(figure[part]) for part in ("median", "least", "greatest"))
+    parts = (figure[part] for part in ("median", "least", "greatest"))
+    if form == "ms":
+        median, least, greatest = (f"{part / 1000:.2f}" for part in parts)
+    else:
+        median, least, greatest = (form.format(part) for part in parts)
     return median if least == greatest else f"{median} ({least}–{greatest})"
 
 
@@ -114,8 +133,11 @@ def machine():
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
         "memory_kib": memory,
-        "kernel": platform.release(),
+        # What follows the version may name a host's provider.
+        "kernel": platform.release().split("-")[0],
         "load_at_start": os.getloadavg(),
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()),
+        "python": f"Python {platform.python_version()}",
         "node": _version("node", "--version"),
         "rustc": _version("rustc", "--version"),
     }

@@ -12,21 +12,22 @@ PAYLOAD_BYTES = 128
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way to load a server. `rate` is how publishes a second come about, if they are timed."""
+    """One way to load a server; `timed`: publishes at a rate (`rates`), whatever comes back."""
 
     name: str
     profile: str
     pace: tuple = ()
-    rate: str = ""
+    timed: bool = False
 
 
-SCENARIOS = [
+UNTIMED = [
     Scenario("idle", "idle"),
     Scenario("single", "fanout", ("--in-flight", "1", "--batch", "1")),
     Scenario("pipelined", "fanout", ("--in-flight", str(IN_FLIGHT), "--batch", str(IN_FLIGHT))),
-    Scenario("half", "fanout", rate="half"),
-    Scenario("common", "fanout", rate="common"),
 ]
+TIMED = [Scenario("half", "fanout", timed=True), Scenario("common", "fanout", timed=True)]
+# The common rate is half that of the slowest of so many of the best.
+BEST = 3
 
 FIGURES = {
     "rss_bytes": "server.rss_bytes_per_connection",
@@ -45,6 +46,8 @@ FIGURES = {
     "p99_9_us": "latency_us.p99_9",
     "max_us": "latency_us.max",
     "load_busiest": "load.busiest",
+    "load_starved": "load.starved",
+    "server_starved": "server.starved",
 }
 
 
@@ -55,7 +58,7 @@ def connections(scenario, options):
 
 def command(generator, contestant, server, scenario, rate, options, report):
     """The load generator's command line for one run."""
-    pace = ["--rate", str(rate)] if scenario.rate else [*scenario.pace]
+    pace = ["--rate", str(rate)] if scenario.timed else [*scenario.pace]
     publishers = [] if scenario.profile == "idle" else ["--publishers", "1", *pace]
     payload = [] if scenario.profile == "idle" else ["--payload", str(PAYLOAD_BYTES)]
     pids = [argument for pid in server.pids for argument in ("--pid", str(pid))]
@@ -97,6 +100,8 @@ def figures(report):
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None:
             found[name] = value
+    if found.get("per_cpu_second") and "per_second" in found:
+        found["server_busy"] = found["per_second"] / found["per_cpu_second"]
     closes = report.get("deliveries", {}).get("closes")
     if closes is not None:
         found["closed"] = sum(times for _, times in closes)
@@ -104,14 +109,30 @@ def figures(report):
 
 
 def kept(report):
-    """The report without the points of its plots: two hundred reports go into one file."""
-    return {key: part for key, part in report.items() if key not in ("samples", "latency_curve")}
+    """The report without the points of its plots, for two hundred reports go into one file, and
+    without the machine, which that file has once."""
+    left_out = ("samples", "latency_curve", "machine")
+    return {key: part for key, part in report.items() if key not in left_out}
 
 
-def saturating_rate(single, connections):
-    """Publishes a second that would fill a server's processor, each sent by itself.
+def rates(summary, connections, common=None):
+    """Publishes a second of the timed scenarios, by scenario and contestant.
 
-    Reckoned from the processor time of a delivery, not from what came through: that may have been
-    as much as the load generator could take.
+    The saturating rate is what would fill a server's processor, each message sent by itself:
+    reckoned from the processor time of a delivery (the median of all rounds), not from what came
+    through, which may have been as much as the load generator could take.
     """
-    return single["per_cpu_second"] / connections
+    saturating = {
+        name: scenarios["single"]["per_cpu_second"]["median"] / connections
+        for name, scenarios in summary.items()
+        if "per_cpu_second" in scenarios.get("single", {})
+    }
+    half = {name: max(round(rate / 2), 1) for name, rate in saturating.items()}
+    best = sorted(half.values(), reverse=True)[:BEST]
+    if common is None and best:
+        common = best[-1]
+    return {
+        "saturating": {name: round(rate, 1) for name, rate in saturating.items()},
+        "half": half,
+        "common": dict.fromkeys(summary, common),
+    }

@@ -3,14 +3,14 @@
 //! A report is passed on; its command shall be one that can be pasted, with holes where a token or
 //! secret was.
 
+use crate::load::profile;
+
 /// What stands for a secret.
 const HIDDEN: &str = "(hidden)";
 /// Flags whose values are secret.
 const SECRETS: [&str; 2] = ["--token", "--secret"];
 /// Flags whose values are `key=value`, of which some may be secret.
 const ASSIGNMENTS: [&str; 2] = ["--set", "--with"];
-/// Parts of a key that make its value a likely secret.
-const SECRET_WORDS: [&str; 5] = ["secret", "key", "token", "password", "url"];
 
 /// The words of a command line as they can be pasted into a shell, and told to anybody. The first
 /// is the program's path, of which only the name is told.
@@ -44,7 +44,8 @@ fn harmless(flag: &str, value: &str) -> String {
     }
     if ASSIGNMENTS.contains(&flag)
         && let Some((key, _)) = value.split_once('=')
-        && SECRET_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word))
+        && (key != "target.url" || !value.contains("://"))
+        && profile::is_likely_secret(key)
     {
         return format!("{key}={HIDDEN}");
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::load::profile::Given;
+use crate::load::report::bounds::Bound;
 
 /// What can be typed.
 #[derive(Args, Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(in crate::cli) struct BenchFlags {
     /// List the built-in profiles
     #[arg(long, conflicts_with_all = ["show", "url"])]
     pub(super) list: bool,
-    /// Print the profile's file and do nothing
+    /// Print what is meant as a profile, with all other flags in it, and do nothing
     #[arg(long)]
     pub(super) show: bool,
 
@@ -67,7 +68,8 @@ pub(in crate::cli) struct BenchFlags {
     #[arg(long, value_name = "NUMBER", help_heading = "Broker of the run")]
     server_cpu: Option<String>,
 
-    /// Connections that subscribe [default: the profile's, else 1000]
+    /// Connections that subscribe; 1k is 1000 here and wherever a whole number is meant [default:
+    /// the profile's, else 1000]
     #[arg(long, value_name = "COUNT", help_heading = "Crowd")]
     connections: Option<String>,
     /// Topics in all [default: the profile's, else 1]
@@ -104,11 +106,11 @@ pub(in crate::cli) struct BenchFlags {
     #[arg(default_missing_value = "true", help_heading = "Talk")]
     members: Option<String>,
     /// Publish on schedule, so many messages a second (0.001 or more), all publishers together
-    /// [default: the profile's, else --in-flight 1]
+    /// [default: the profile's, else --in-flight, one for each publisher]
     #[arg(long, value_name = "RATE", help_heading = "Talk")]
     rate: Option<String>,
-    /// Publish when earlier messages have reached everyone, at most so many on their way
-    /// [default: the profile's, else 1]
+    /// Publish when earlier messages have reached everyone, at most so many on their way, one for
+    /// each publisher or more [default: the profile's, else one for each]
     #[arg(long, value_name = "COUNT", help_heading = "Talk")]
     in_flight: Option<String>,
     /// Publish so many at once [default: the profile's, else 1]
@@ -136,6 +138,12 @@ pub(in crate::cli) struct BenchFlags {
     /// together where messages are published in batches, else each]
     #[arg(long, value_name = "HOW", help_heading = "Times (10s, 500ms, 2m)")]
     floor_sends: Option<String>,
+    /// Search for the highest rate that is held: nothing lost, and p99 of latency within so much;
+    /// in place of one measured window, from --rate on [default: no search; --find-rate alone:
+    /// 10ms]
+    #[arg(long, value_name = "P99", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "10ms", help_heading = "Talk")]
+    find_rate: Option<String>,
     /// Any key of a profile, as storm.at=2s; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::assignment)]
     with: Vec<(String, String)>,
@@ -146,6 +154,12 @@ pub(in crate::cli) struct BenchFlags {
     /// Write a page with plots
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     pub(super) html: Option<PathBuf>,
+    /// Tell each main figure by that of an earlier run, whose JSON outcome this is
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(super) against: Option<PathBuf>,
+    /// Fail when a figure is so, as p99>5ms, lost>0 or rss_per_connection>450; repeatable
+    #[arg(long, value_name = "BOUND", value_parser = Bound::parse, help_heading = "Report")]
+    pub(super) fail_if: Vec<Bound>,
     /// Say nothing but errors while it runs
     #[arg(long, short, help_heading = "Report")]
     pub(super) quiet: bool,
@@ -174,6 +188,7 @@ impl BenchFlags {
             ("--ca", "target.ca", &self.ca),
             ("--interest", "crowd.interest", &self.interest),
             ("--cpu", "crowd.processors", &self.cpu),
+            ("--find-rate", "search.p99", &self.find_rate),
             ("--warm-up", "times.warm_up", &self.warm_up),
             ("--measure", "times.measure", &self.measure),
             ("--drain", "times.drain", &self.drain),

@@ -38,6 +38,11 @@ struct Stay {
 }
 
 impl Stay {
+    /// Behind the last that came.
+    fn end(&self, slot: usize) -> u32 {
+        self.heard[slot].last().map_or(0, |last| last + 1)
+    }
+
     /// Not come of what is due up to (without) an end.
     fn lacks(&self, slot: usize, end: u32) -> u64 {
         let start = match (self.due, self.first[slot]) {
@@ -99,8 +104,7 @@ impl Plain {
     fn leave(&mut self, connection: u32) {
         let Some(stay) = self.present.remove(&connection) else { return };
         for slot in 0..SLOTS as usize {
-            let end = stay.heard[slot].last().map_or(0, |last| last + 1);
-            self.count(&stay, stay.lacks(slot, end));
+            self.count(&stay, stay.lacks(slot, stay.end(slot)));
         }
     }
 
@@ -113,11 +117,19 @@ impl Plain {
     fn settle(mut self, published: [u32; SLOTS as usize]) -> Account {
         for stay in std::mem::take(&mut self.present).values() {
             for (slot, published) in published.into_iter().enumerate() {
-                self.count(stay, stay.lacks(slot, published));
+                let (skipped, all) =
+                    (stay.lacks(slot, stay.end(slot)), stay.lacks(slot, published));
+                self.count(stay, skipped);
+                if stay.is_withheld {
+                    self.totals.withheld += all - skipped;
+                } else {
+                    self.totals.unarrived += all - skipped;
+                }
             }
         }
         let totals = self.totals;
-        Account { expected: totals.received + totals.lost + totals.withheld, ..totals }
+        let came_not = totals.lost + totals.unarrived + totals.withheld;
+        Account { expected: totals.received + came_not, ..totals }
     }
 }
 
@@ -126,6 +138,11 @@ fn hear(ledger: &mut Ledger, connection: u32, slots: u32, slot: u32, number: u32
     let (verdict, judged) = ledger.hear(connection, || slots, slot, (number, 1));
     assert_eq!(judged, 1);
     verdict
+}
+
+/// The account, when nothing was refused.
+fn settle(ledger: &Ledger, published: &[u32]) -> Account {
+    ledger.settle(|_| published.iter().copied(), |_, _, _| 0)
 }
 
 fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
@@ -151,7 +168,7 @@ proptest! {
             let mut verdicts = Vec::new();
             match *step {
                 Step::Join(due) => ledger.join(*connection, due.map(Into::into)),
-                Step::Leave => ledger.leave(*connection),
+                Step::Leave => ledger.leave(*connection, |_, _| 0),
                 Step::Withhold => ledger.withhold(*connection),
                 Step::Hear { slot, mut number, count } => {
                     while verdicts.len() < count as usize {
@@ -166,11 +183,11 @@ proptest! {
             prop_assert_eq!(verdicts, plain.step(*connection, step), "{:?}", step);
         }
         let published = [18, 18 + more];
-        let owed: u64 =
-            (0..CONNECTIONS).map(|connection| ledger.owed(connection, published.into_iter())).sum();
+        let owed = |connection| ledger.owed(connection, published.into_iter(), |_, _| 0);
+        let owed: u64 = (0..CONNECTIONS).map(owed).sum();
         let gone = ledger.totals.lost;
-        let account = ledger.settle(|_| published.into_iter());
-        prop_assert_eq!(account.lost, gone + owed);
+        let account = settle(&ledger, &published);
+        prop_assert_eq!(account.lost + account.unarrived, gone + owed);
         prop_assert_eq!(account, plain.settle(published));
     }
 
@@ -188,14 +205,32 @@ proptest! {
         for number in &doubled {
             hear(&mut ledger, 0, 1, 0, *number);
         }
-        let account = ledger.settle(|_| [50].into_iter());
+        let account = settle(&ledger, &[50]);
         let late = doubled.intersection(&lost).count() as u64;
-        // The last ones are not known to be missing until others come.
+        let came = (0..50).filter(|number| !lost.contains(number)).chain(doubled.iter().copied());
+        let last = came.max().unwrap();
         prop_assert_eq!(account.expected, 50);
-        prop_assert_eq!(account.lost, lost.len() as u64 - late);
-        prop_assert_eq!(account.received, 50 - account.lost);
+        prop_assert_eq!(account.unarrived, u64::from(49 - last));
+        prop_assert_eq!(account.lost + account.unarrived, lost.len() as u64 - late);
+        prop_assert_eq!(account.received, 50 - account.lost - account.unarrived);
         prop_assert_eq!(account.duplicated, doubled.len() as u64 - late);
         prop_assert!(account.out_of_order <= late);
+    }
+}
+
+proptest! {
+    /// However forged numbers are mixed in, the account is that of the others.
+    #[test]
+    fn forged_numbers_change_nothing(numbers in prop::collection::vec(0_u32..40, 0..40)) {
+        let is_said = |number: &u32| *number < 20;
+        let said: Vec<u32> = numbers.iter().copied().filter(is_said).collect();
+        let (mut mixed, plain) = (heard(&numbers), heard(&said));
+        mixed.bound(0, [20].into_iter());
+        let (mixed, plain) = (settle(&mixed, &[20]), settle(&plain, &[20]));
+        prop_assert_eq!((mixed.received, mixed.expected), (plain.received, plain.expected));
+        prop_assert_eq!((mixed.lost, mixed.unarrived), (plain.lost, plain.unarrived));
+        let forged = (numbers.len() - said.len()) as u64;
+        prop_assert_eq!(mixed.astray + mixed.duplicated, forged + plain.duplicated);
     }
 }
 
@@ -209,8 +244,8 @@ fn a_latecomer_is_due_what_came_after_it() {
     assert_eq!(hear(&mut ledger, 0, 2, 1, 90), Verdict::Fresh);
     // The first of it is number 9: 7 and 8 are missing.
     assert_eq!(hear(&mut ledger, 1, 2, 0, 9), Verdict::Fresh);
-    let account = ledger.settle(|_| [10, 100].into_iter());
-    assert_eq!((account.received, account.lost), (3, 4 + 9 + 2));
+    let account = settle(&ledger, &[10, 100]);
+    assert_eq!((account.received, account.lost, account.unarrived), (3, 2, 4 + 9));
 }
 
 #[test]
@@ -223,7 +258,7 @@ fn stamps_that_cannot_be() {
     assert_eq!(ledger.hear(0, || 1, 0, (0, u32::MAX)), (Verdict::Fresh, 1));
     ledger.join(0, None);
     assert_eq!(hear(&mut ledger, 0, 1, 0, 0), Verdict::Fresh);
-    assert_eq!(ledger.settle(|_| [1].into_iter()).astray, 3);
+    assert_eq!(settle(&ledger, &[1]).astray, 3);
 }
 
 #[test]
@@ -237,8 +272,8 @@ fn no_more_ranges_than_the_bound() {
     assert_eq!(ledger.gaps.len(), GAPS_MAX);
     assert_eq!(hear(&mut ledger, 0, 1, 0, 2), Verdict::Late);
     assert_eq!(hear(&mut ledger, 0, 1, 0, 2 * most + 6), Verdict::Double);
-    let account = ledger.settle(|_| [2 * most + 20].into_iter());
-    assert_eq!(account.lost, GAPS_MAX as u64 + 9);
+    let account = settle(&ledger, &[2 * most + 20]);
+    assert_eq!(account.lost + account.unarrived, GAPS_MAX as u64 + 9);
 }
 
 #[test]
@@ -247,10 +282,66 @@ fn what_the_server_did_and_said() {
     ledger.join(0, None);
     hear(&mut ledger, 0, 1, 0, 0);
     ledger.withhold(0);
-    ledger.closed(1013);
-    ledger.closed(1013);
-    ledger.closed(1006);
-    let account = ledger.settle(|_| [9].into_iter());
+    ledger.closed(1013, true);
+    ledger.closed(1013, false);
+    ledger.closed(1006, false);
+    ledger.refused(false);
+    ledger.refused(true);
+    ledger.refused(true);
+    let account = settle(&ledger, &[9]);
     assert_eq!((account.withheld, account.lost, account.expected), (8, 0, 9));
     assert_eq!(account.closes, [(1006, 1), (1013, 2)]);
+    assert_eq!(account.closes_slow, [(1013, 1)]);
+    assert_eq!((account.refused, account.publishes_refused), (3, 2));
+}
+
+/// A ledger of one connection that heard these of its only stream.
+fn heard(numbers: &[u32]) -> Ledger {
+    let mut ledger = Ledger::new(1);
+    ledger.join(0, None);
+    for number in numbers {
+        hear(&mut ledger, 0, 1, 0, *number);
+    }
+    ledger
+}
+
+#[test]
+fn a_gap_is_lost_and_a_tail_has_not_arrived() {
+    let account = settle(&heard(&[0, 1, 4]), &[7]);
+    assert_eq!((account.expected, account.received), (7, 3));
+    assert_eq!((account.lost, account.unarrived), (2, 2));
+    // It had a chance to come only as long as it was there.
+    let mut ledger = heard(&[0, 1, 4]);
+    ledger.leave(0, |_, _| 0);
+    let account = settle(&ledger, &[7]);
+    assert_eq!((account.expected, account.lost, account.unarrived), (5, 2, 0));
+}
+
+#[test]
+fn what_was_refused_is_due_to_nobody() {
+    // 3 and 8 of them.
+    let refused = |numbers: Range<u32>| [3, 8].iter().filter(|it| numbers.contains(*it)).count();
+    let mut ledger = heard(&[0, 1, 4]);
+    let owed = ledger.owed(0, [9].into_iter(), |_, numbers| refused(numbers) as u32);
+    let account = ledger.settle(|_| [9].into_iter(), |_, _, numbers| refused(numbers) as u32);
+    assert_eq!((owed, account.expected), (4, 7));
+    assert_eq!((account.lost, account.unarrived), (1, 3));
+    ledger.leave(0, |_, numbers| refused(numbers) as u32);
+    assert_eq!(settle(&ledger, &[9]).lost, 1);
+}
+
+#[test]
+fn numbers_that_nobody_said_are_astray() {
+    let mut ledger = heard(&[0, 2, 5_000_000, 3, 6_000_000]);
+    ledger.bound(0, [7].into_iter());
+    let account = settle(&ledger, &[7]);
+    assert_eq!((account.received, account.astray), (3, 2));
+    assert_eq!((account.lost, account.unarrived, account.expected), (1, 3, 7));
+    // It goes on where it was.
+    assert_eq!(hear(&mut ledger, 0, 1, 0, 4), Verdict::Fresh);
+    assert_eq!(hear(&mut ledger, 0, 1, 0, 7), Verdict::Fresh);
+    ledger.bound(0, [7].into_iter());
+    let account = settle(&ledger, &[7]);
+    assert_eq!((account.received, account.astray, account.out_of_order), (4, 3, 1));
+    assert_eq!((account.lost, account.unarrived, ledger.gaps.len()), (1, 2, 1));
 }

@@ -1,40 +1,47 @@
 //! A process of the run: started from this program, heard, ended with it.
 //!
 //! Whatever ends the conductor ends its processes: the `Drop` here, or, when the conductor is
-//! killed, the end of their standard input, which each of them watches. So no signal needs to be
-//! caught: Ctrl-C ends all.
+//! killed, the end of their standard input, which each of them watches. Each is a process group of
+//! its own: Ctrl-C on a terminal is heard by the conductor alone, which may still need them.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::Problem;
+use crate::process::pin_other;
 
 /// Last lines that are kept of what a process says on standard error.
 const WORDS_LINES: usize = 8;
 /// Bytes that are kept of each.
 const WORDS_LINE_BYTES: usize = 400;
+/// Bytes of a line there that are looked at; the rest of a longer one is not.
+const WORDS_READ_MAX: usize = 64 << 10;
 /// How long a server of ours may take until it listens.
 const START: Duration = Duration::from_secs(20);
 /// How long last words are waited for.
 const WORDS: Duration = Duration::from_secs(1);
 /// How often an ending process is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// Lines for a process that wait to be written: each is answered before the next but one.
+const LINES_WAITING_MAX: usize = 8;
 
 /// A process, killed when dropped.
 #[derive(Debug)]
 pub(super) struct Child {
     what: String,
     process: Process,
-    stdin: Option<ChildStdin>,
+    /// Lines for its standard input, written by a thread: who does not read shall not hold up the
+    /// run. It ends when this is dropped, and its standard input with it.
+    stdin: Option<SyncSender<Vec<u8>>>,
     words: Arc<Mutex<VecDeque<String>>>,
     listening: Receiver<SocketAddr>,
     hearing: JoinHandle<()>,
@@ -50,22 +57,22 @@ impl Child {
         what: String,
         command: &mut Command,
     ) -> Result<(Self, ChildStdout), Problem> {
-        let piped =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut process = match piped {
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = match piped.process_group(0).spawn() {
             Ok(process) => process,
             Err(why) => return Err(Problem::Start { what, why }),
         };
-        let stdin = process.stdin.take();
+        let stdin = process.stdin.take().map(writing);
         let stdout = process.stdout.take().expect("standard output is a pipe");
         let stderr = process.stderr.take().expect("standard error is a pipe");
         let words = Arc::<Mutex<VecDeque<String>>>::default();
-        let (told, listening) = channel();
+        // The first address is asked for, no other.
+        let (told, listening) = sync_channel(1);
         let kept = Arc::clone(&words);
         let hearing = std::thread::spawn(move || {
-            lines(stderr, |line| {
+            lines(stderr, WORDS_READ_MAX, |line| {
                 if let Some(address) = address_in(line) {
-                    let _ = told.send(address);
+                    let _ = told.try_send(address);
                 }
                 keep(&kept, line);
             });
@@ -88,25 +95,19 @@ impl Child {
     /// # Errors
     /// The asker's: there is no such processor.
     pub(super) fn bind(&self, processor: u32) -> io::Result<()> {
-        let processor = processor as usize;
-        if processor >= CpuSet::MAX_CPU {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut set = CpuSet::new();
-        set.set(processor);
-        Ok(sched_setaffinity(Pid::from_raw(self.pid().cast_signed()), &set)?)
+        pin_other(self.pid(), processor as usize)
     }
 
     /// Writes a line to its standard input.
     ///
     /// # Errors
-    /// It is over.
+    /// It is over, or does not read.
     pub(super) fn tell(&mut self, line: &[u8]) -> Result<(), Problem> {
-        let told = match &mut self.stdin {
-            Some(stdin) => stdin.write_all(line).and_then(|()| stdin.flush()),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+        let told = match &self.stdin {
+            Some(stdin) => stdin.try_send(line.to_vec()).is_ok(),
+            None => false,
         };
-        told.map_err(|_| self.ended())
+        if told { Ok(()) } else { Err(self.ended()) }
     }
 
     /// Waits until it says on standard error where it listens.
@@ -176,12 +177,32 @@ impl Drop for Child {
     }
 }
 
-/// Each line until the end; what is no text is made some.
-pub(super) fn lines(from: impl Read, mut each: impl FnMut(&str)) {
+/// Writes what is sent to its end, or that of the process.
+fn writing(mut stdin: ChildStdin) -> SyncSender<Vec<u8>> {
+    let (lines, written) = sync_channel::<Vec<u8>>(LINES_WAITING_MAX);
+    std::thread::spawn(move || {
+        for line in written {
+            if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+/// Each line until the end, cut to so many bytes; what is no text is made some.
+pub(super) fn lines(from: impl Read, bytes_max: usize, mut each: impl FnMut(&str)) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
-    while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+    let next = |from: &mut BufReader<_>, line: &mut Vec<u8>| {
+        from.by_ref().take(bytes_max as u64).read_until(b'\n', line)
+    };
+    while next(&mut from, &mut line).is_ok_and(|bytes| bytes > 0) {
         each(String::from_utf8_lossy(&line).trim_end());
+        if line.len() == bytes_max && line.last() != Some(&b'\n') && from.skip_until(b'\n').is_err()
+        {
+            return;
+        }
         line.clear();
     }
 }
@@ -230,6 +251,13 @@ mod tests {
         assert!(!child.is_over());
         // `cat` ends by itself at the end of its input.
         assert!(child.end(Duration::from_secs(20)).unwrap().success());
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let mut read = Vec::new();
+        lines(&b"abcdefgh\nabc\nabcd\n\nabcdefgh"[..], 4, |line| read.push(line.to_owned()));
+        assert_eq!(read, ["abcd", "abc", "abcd", "", "abcd"]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! The load's processes: how many, what is ordered, what they tell.
+//! The load's processes: how many, what is ordered, what they tell; and the programs of a run.
 //!
 //! A thread for each worker reads its tidings into one channel, so that no pipe ever fills; the
 //! conductor waits at that channel alone.
 
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::Problem;
@@ -17,12 +17,19 @@ use crate::load::scenario::Scenario;
 
 /// Descriptors of a worker that are not connections: pipes, its epoll, a timer, files.
 const SPARE: u64 = 64;
-/// How long a worker may be silent beyond what it was ordered to wait.
-const SILENCE: Duration = Duration::from_mins(1);
-/// How long a worker may take to close its connections and end.
+/// How long a worker may be silent beyond what it was ordered to wait, and beyond two samples.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long all workers may take to close their connections and end; and when the run is
+/// interrupted.
 const LEAVE: Duration = Duration::from_secs(20);
+const LEAVE_AT_ONCE: Duration = Duration::from_secs(2);
 /// Variables of `bench` itself, of no use to the processes it starts.
 const SECRETS: [&str; 2] = ["SHARDWIRE_BENCH_TOKEN", "SHARDWIRE_BENCH_SECRET"];
+/// Tidings of all workers that wait to be read; a worker that has more to tell waits.
+const TIDINGS_WAITING_MAX: usize = 4096;
+/// Bytes of a line of theirs: as many as it takes to tell a number of each stream, three times what
+/// a worker can have of latencies beside. A longer one is cut, and so not understood.
+const LINE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a line that are told when it is not understood.
 const GARBLED_BYTES: usize = 200;
 
@@ -31,6 +38,8 @@ const GARBLED_BYTES: usize = 200;
 pub(super) struct Crew {
     workers: Vec<Worker>,
     heard: Receiver<(usize, Heard)>,
+    /// How long a worker may be silent beyond what it was ordered to wait.
+    silence: Duration,
 }
 
 #[derive(Debug)]
@@ -57,13 +66,15 @@ impl Crew {
         workers: u32,
         scenario: &Scenario,
     ) -> Result<Self, Problem> {
-        let (told, heard) = channel();
-        let mut crew = Self { workers: Vec::new(), heard };
+        let (told, heard) = sync_channel(TIDINGS_WAITING_MAX);
+        // Two samples may be that far from each other.
+        let silence = SILENCE + 2 * Duration::from_millis(scenario.times.sample_ms);
+        let mut crew = Self { workers: Vec::new(), heard, silence };
         for worker in 0..workers {
             let what = format!("load process {worker}");
             let (child, stdout) = Child::start(what, &mut command(program))?;
             listen(worker as usize, stdout, told.clone());
-            crew.workers.push(Worker { child, patience: Instant::now() + SILENCE });
+            crew.workers.push(Worker { child, patience: Instant::now() + silence });
         }
         for worker in 0..workers {
             let begin = Begin { scenario: scenario.clone(), worker, workers };
@@ -89,7 +100,7 @@ impl Crew {
     pub(super) fn order(&mut self, order: &Order, takes: Duration) -> Result<(), Problem> {
         for worker in 0..self.workers.len() {
             self.tell(worker, order)?;
-            self.workers[worker].patience = Instant::now() + takes + SILENCE;
+            self.workers[worker].patience = Instant::now() + takes + self.silence;
         }
         Ok(())
     }
@@ -115,7 +126,7 @@ impl Crew {
         let what = || worker.child.what().to_owned();
         match heard {
             Heard::Tidings(tidings) => {
-                worker.patience = worker.patience.max(Instant::now() + SILENCE);
+                worker.patience = worker.patience.max(Instant::now() + self.silence);
                 match *tidings {
                     Tidings::Failed(words) => Err(Problem::Failed { what: what(), words }),
                     // While one talks another may hang.
@@ -139,17 +150,21 @@ impl Crew {
             None => Ok(()),
             Some(worker) => Err(Problem::Silent {
                 what: worker.child.what().to_owned(),
-                seconds: SILENCE.as_secs(),
+                seconds: self.silence.as_secs(),
             }),
         }
     }
 
-    /// Lets them close their connections and end.
-    pub(super) fn leave(mut self) {
+    /// Lets them close their connections and end; who does not in time is killed.
+    pub(super) fn leave(mut self, at_once: bool) {
         // Who is over already has left.
         let _ = self.order(&Order::Leave, Duration::ZERO);
-        for mut worker in self.workers.drain(..) {
-            worker.child.end(LEAVE);
+        let Self { workers, heard, .. } = self;
+        let until = Instant::now() + if at_once { LEAVE_AT_ONCE } else { LEAVE };
+        // A worker whose last words nobody takes any more would wait for that, and not end.
+        drop(heard);
+        for mut worker in workers {
+            worker.child.end(until.saturating_duration_since(Instant::now()));
         }
     }
 }
@@ -180,6 +195,33 @@ pub(super) fn workers(
     }
 }
 
+/// The programs of a run, each a path and its arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    pub(super) worker: Vec<PathBuf>,
+    pub(super) floor: Vec<PathBuf>,
+    pub(super) broker: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// This one, in its several roles.
+    ///
+    /// # Errors
+    /// The machine's: it does not find itself.
+    pub(super) fn own() -> Result<Self, Problem> {
+        let own = std::env::current_exe()
+            .map_err(|why| Problem::Start { what: "this program".to_owned(), why })?;
+        let program = |words: &[&str]| {
+            [own.clone()].into_iter().chain(words.iter().map(PathBuf::from)).collect()
+        };
+        Ok(Self {
+            worker: program(&["bench-worker"]),
+            floor: program(&["bench-floor"]),
+            broker: program(&["serve", "--until-input-ends"]),
+        })
+    }
+}
+
 /// A program with its arguments as a command, without the secrets of the asker's environment.
 pub(super) fn command(program: &[PathBuf]) -> Command {
     let path = program.first().map_or(Path::new(""), PathBuf::as_path);
@@ -191,9 +233,9 @@ pub(super) fn command(program: &[PathBuf]) -> Command {
     command
 }
 
-fn listen(worker: usize, stdout: ChildStdout, told: Sender<(usize, Heard)>) {
+fn listen(worker: usize, stdout: ChildStdout, told: SyncSender<(usize, Heard)>) {
     std::thread::spawn(move || {
-        lines(stdout, |line| {
+        lines(stdout, LINE_BYTES_MAX, |line| {
             let heard = match serde_json::from_str(line) {
                 Ok(tidings) => Heard::Tidings(Box::new(tidings)),
                 Err(why) => Heard::Garbled(format!("{why}: {}", cut(line))),
@@ -219,8 +261,8 @@ read -r begin
 case $begin in *'"worker":0'*) ;; *) exec cat ;; esac
 n=0
 while [ $((n += 1)) -le 100 ]; do
-    echo '{"progress":{"at_us":1,"open":0,"subscribed":0,"published":0,"delivered":0,"bytes_in":0,
-        "latency":[],"cpu_us":1}}' | tr -d '\n '; echo
+    echo '{"progress":{"at_us":1,"open":0,"subscribed":0,"published":0,"delivered":0,
+        "window_delivered":0,"latency":[],"cpu_us":1}}' | tr -d '\n '; echo
 done
 cat
 "#;
@@ -234,7 +276,26 @@ cat
         assert!(matches!(told, Some((0, Tidings::Progress(_)))), "{told:?}");
         crew.workers[1].patience = Instant::now();
         let problem = crew.next(SILENCE).unwrap_err().to_string();
-        assert!(problem.starts_with("load process 1 has said nothing"), "{problem}");
+        assert!(
+            problem.starts_with("load process 1 hangs: it has said nothing for 10 s"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn who_hangs_holds_nobody_up() {
+        let program = ["sh", "-c", "kill -STOP $$"].map(PathBuf::from);
+        let scenario = crate::load::conductor::tests::scenario();
+        let from = Instant::now();
+        let mut crew = Crew::start(&program, 1, &scenario).unwrap();
+        // More than a pipe holds.
+        let order = Order::Finish { published: vec![u32::MAX; 100_000] };
+        crew.order(&order, Duration::ZERO).unwrap();
+        crew.workers[0].patience = Instant::now();
+        let problem = crew.next(Duration::from_millis(1)).unwrap_err().to_string();
+        assert!(problem.contains("hangs"), "{problem}");
+        crew.leave(true);
+        assert!(from.elapsed() < LEAVE, "nobody waits for it");
     }
 
     #[test]

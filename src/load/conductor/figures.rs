@@ -6,11 +6,8 @@ use hdrhistogram::Histogram;
 
 use crate::load::orders::Latencies;
 use crate::load::outcome::Percentiles;
+use crate::load::times::{self, LATENCY_US_MAX};
 
-/// Longer latencies are told as this: an hour, in microseconds.
-const LATENCY_US_MAX: u64 = 3_600_000_000;
-/// Digits that a latency is told to.
-const DIGITS: u8 = 3;
 /// Points of the curve for each halving of what is beyond.
 const POINTS_PER_HALF: u32 = 5;
 
@@ -21,8 +18,7 @@ pub(super) struct Times(Histogram<u64>);
 impl Times {
     /// None yet.
     pub(super) fn new() -> Self {
-        let empty = Histogram::new_with_bounds(1, LATENCY_US_MAX, DIGITS);
-        Self(empty.expect("the bounds are in order"))
+        Self(times::histogram())
     }
 
     /// Adds what one worker told.
@@ -30,6 +26,16 @@ impl Times {
         for (us, count) in latencies {
             self.0.saturating_record_n(*us, *count);
         }
+    }
+
+    /// As a worker would tell them.
+    pub(super) fn latencies(&self) -> Latencies {
+        times::latencies(&self.0)
+    }
+
+    /// Whether some were as long as can be told, or longer.
+    pub(super) fn is_clipped(&self) -> bool {
+        !self.0.is_empty() && self.0.max() >= LATENCY_US_MAX
     }
 
     /// Forgets all.
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!((all.min, all.p50, all.p90, all.p99), (100, 100, 200, 200));
         // A bucket is told by its end, a thousandth above at most.
         assert!(all.max >= LATENCY_US_MAX && all.max < LATENCY_US_MAX / 1000 * 1002, "{all:?}");
+        assert!(times.is_clipped());
         let curve = times.curve();
         assert!(curve.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1));
         assert_eq!(curve.last().map(|last| last.0), Some(100.0));
@@ -109,6 +116,7 @@ mod tests {
         times.clear();
         assert!(times.percentiles().is_none());
         times.add(&vec![(150, 1)]);
+        assert!(!times.is_clipped());
         let again = times.percentiles().unwrap();
         assert_eq!((again.min, again.max), (150, 150));
     }

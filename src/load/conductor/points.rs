@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::Live;
 use super::figures::{Times, per};
-use crate::load::orders::Progress;
-use crate::load::outcome::{Phase, Sample};
+use crate::load::orders::{Progress, WindowDone};
+use crate::load::outcome::{POINTS_MAX, Phase, Sample};
 use crate::load::probe::Reading;
 
 /// What is known of one worker.
@@ -35,6 +35,10 @@ pub(super) struct Points {
     workers: Vec<Told>,
     latency: Times,
     server: Option<(u64, Reading)>,
+    /// Of the window that is under way, and the CPU time of each worker at its beginning.
+    window: WindowDone,
+    window_latency: Times,
+    window_cpu_us: Vec<u64>,
     /// Totals so far.
     pub(super) live: Live,
     /// The points so far.
@@ -58,6 +62,9 @@ impl Points {
             workers: vec![told; workers],
             latency: Times::new(),
             server: server.map(|reading| (began_us, reading)),
+            window: WindowDone::default(),
+            window_latency: Times::new(),
+            window_cpu_us: vec![0; workers],
             live: Live { wanted, ..Live::default() },
             samples: Vec::new(),
         }
@@ -73,9 +80,33 @@ impl Points {
         told.published += progress.published;
         told.delivered += progress.delivered;
         self.latency.add(&progress.latency);
+        self.window_latency.add(&progress.latency);
+        self.window.published += progress.published;
+        self.window.delivered += progress.window_delivered;
         self.live.published += progress.published;
         self.live.delivered += progress.delivered;
         self.live.connected = self.workers.iter().map(|told| told.subscribed).sum();
+    }
+
+    /// Until when the latest of what was told reaches.
+    pub(super) fn told_us(&self) -> u64 {
+        self.workers.iter().map(|told| told.until_us).max().unwrap_or(0)
+    }
+
+    /// A window begins.
+    pub(super) fn begin_window(&mut self) {
+        self.window = WindowDone::default();
+        self.window_latency.clear();
+        self.window_cpu_us = self.workers.iter().map(|told| told.cpu_us).collect();
+    }
+
+    /// What has come of the window so far, as far as the workers have told, and what CPU time each
+    /// of them has worked in it.
+    pub(super) fn cut_window(&mut self) -> (WindowDone, Vec<f64>) {
+        let latency = self.window_latency.latencies();
+        let now = self.workers.iter().zip(&self.window_cpu_us);
+        let worked = now.map(|(told, before)| (told.cpu_us - before) as f64);
+        (WindowDone { latency, ..std::mem::take(&mut self.window) }, worked.collect())
     }
 
     /// Whether it is time for a point.
@@ -120,6 +151,8 @@ impl Points {
         }
         self.latency.clear();
         self.last_us = now_us;
+        // More are refused before a run; connecting may take longer than it was to.
+        self.samples.truncate(POINTS_MAX - 1);
         self.samples.push(sample);
         self.samples.last().expect("one was added")
     }
@@ -142,8 +175,8 @@ mod tests {
             open: 10,
             subscribed: 9,
             delivered,
+            window_delivered: delivered / 2,
             published: 1,
-            bytes_in: 7,
             latency: vec![(50, delivered)],
             cpu_us,
         }
@@ -177,5 +210,8 @@ mod tests {
         assert!((sample.server_cpu.unwrap() - 0.5).abs() < 1e-6, "{sample:?}");
         assert_eq!((points.live.delivered, points.live.connected), (225, 18));
         assert_eq!(points.samples.len(), 2);
+        assert_eq!(points.told_us(), 1_350_000);
+        // Of those deliveries half were of messages of the window.
+        assert_eq!(points.cut_window().0.delivered, 50 + 50 + 5 + 7);
     }
 }

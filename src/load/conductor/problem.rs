@@ -77,7 +77,7 @@ pub enum Problem {
         words: String,
     },
     /// A load process says nothing any more.
-    #[error("{what} has said nothing for {seconds} s")]
+    #[error("{what} hangs: it has said nothing for {seconds} s beyond what it was to wait")]
     Silent {
         /// Which.
         what: String,
@@ -100,6 +100,27 @@ pub enum Problem {
         /// Some of the reasons, each once.
         reasons: Vec<String>,
     },
+    /// Connecting takes longer than it may.
+    #[error(
+        "connecting to {address} takes too long: {connected} of {wanted} connections subscribed \
+         within {seconds} s"
+    )]
+    Connecting {
+        /// The server.
+        address: SocketAddr,
+        /// That were given.
+        seconds: u64,
+        /// That had subscribed.
+        connected: u32,
+        /// That were to be.
+        wanted: u32,
+    },
+    /// A search for a rate was asked for where none is set, or beside a floor.
+    #[error("a search for the highest rate needs an open loop, and no floor beside it")]
+    NothingToSearch,
+    /// It was interrupted before anybody could connect.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
     /// Nothing was delivered in the warm-up, so that the floor does not know what to send.
     #[error("nothing was delivered in the warm-up: the floor needs a message's size")]
     NothingDelivered,
@@ -124,11 +145,14 @@ impl Problem {
         match self {
             Self::Workers { .. }
             | Self::NothingToCompare
+            | Self::NothingToSearch
+            | Self::Interrupted
             | Self::Blind(Blind::Address(_) | Blind::NoFigures) => Fault::Asker,
             Self::Descriptors { .. } | Self::Start { .. } => Fault::Machine,
             Self::Blind(Blind::NoProcess(_) | Blind::Page(_))
             | Self::NotListening { .. }
             | Self::NobodyConnected { .. }
+            | Self::Connecting { .. }
             | Self::NothingDelivered => Fault::Server,
             Self::Ended { .. }
             | Self::Failed { .. }

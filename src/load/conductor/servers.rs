@@ -6,18 +6,22 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::child::{Child, lines};
 use super::crew::command;
 use super::{OwnBroker, Problem};
 use crate::limits::{DESCRIPTORS_PER_SHARD, DESCRIPTORS_RESERVED, SUBSCRIPTIONS_MAX};
-use crate::load::floor::{Counts, Mode};
-use crate::load::scenario::Scenario;
+use crate::load::floor::Counts;
+use crate::load::scenario::{Mode, Scenario};
 
 /// How long the floor may take for an answer: it gives none in the midst of a round of sends.
 const ANSWER: Duration = Duration::from_secs(20);
+/// Answers of the floor that wait to be read: it gives one for each question.
+const ANSWERS_WAITING_MAX: usize = 4;
+/// Bytes of an answer; the rest of a longer one is not read.
+const ANSWER_BYTES_MAX: usize = 4096;
 /// How long the broker may take to end.
 const END: Duration = Duration::from_secs(10);
 /// Milliseconds that it may take to tell who is still there that it ends.
@@ -42,7 +46,7 @@ impl Broker {
         scenario: &Scenario,
         descriptors: u64,
     ) -> Result<Self, Problem> {
-        let connections = u64::from(super::connections(scenario));
+        let connections = u64::from(scenario.connections());
         let kept = (DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD) as u64;
         if connections + kept > descriptors {
             let what = "the broker".to_owned();
@@ -139,9 +143,9 @@ impl Floor {
             command.args(["--processor", &processor.to_string()]);
         }
         let (child, stdout) = Child::start("the floor".to_owned(), &mut command)?;
-        let (told, answers) = channel();
+        let (told, answers) = sync_channel(ANSWERS_WAITING_MAX);
         std::thread::spawn(move || {
-            lines(stdout, |line| {
+            lines(stdout, ANSWER_BYTES_MAX, |line| {
                 // Nobody listens any more when the run is over.
                 let _ = told.send(line.to_owned());
             });

@@ -3,23 +3,26 @@
 //! Only windows that count are in the figures; loss, doubles and order are of the whole run. What
 //! was not measured, or not in every window, is absent.
 
-use std::time::Duration;
-
+use super::accounts;
 use super::figures::{Times, per, quartiles};
+use super::measured::{Measured, ServerLooks};
 use super::remarks::{self, Facts};
-use super::windows::Span;
-use crate::load::machine;
+use super::windows::{Span, used_us};
 use crate::load::orders::{Account, Connected, WindowDone};
-use crate::load::outcome::{Connecting, Deliveries, Floor, Load, Outcome, Sample, Server};
+use crate::load::outcome::{
+    Connecting, Deliveries, Floor, Load, Outcome, Sample, Search, Server, Step,
+};
 use crate::load::probe::Reading;
-use crate::load::report::faults;
 use crate::load::scenario::Scenario;
+use crate::load::{judge, machine};
 use crate::time::Timestamp;
 
 /// The form of the outcome's file.
 const FORMAT: u32 = 1;
 /// Reasons of failed connections that are told.
 const REASONS_MAX: usize = 8;
+/// Bytes of resident memory a connection below which a server is thought to have had them before.
+const GROWTH_BYTES_MIN: f64 = 32.0;
 
 /// Counts, times and looks of a run.
 #[derive(Debug)]
@@ -27,45 +30,26 @@ pub(super) struct Tally {
     scenario: Scenario,
     command: String,
     started: Timestamp,
-    workers: usize,
     connecting: Connecting,
     /// Connections, publishers counted in, that are there.
     present: u32,
     load_bytes: u64,
     server: ServerLooks,
     measured: Measured,
+    /// What a search has tried, and the window whose figures are the run's: of the highest rate
+    /// that was held, or of the lowest tried while none was.
+    search: Option<Search>,
+    best: Option<(Step, Span)>,
+    interrupted: bool,
+    /// A process that was to be measured and does not listen at the target's port.
+    elsewhere: Option<(u32, u16)>,
     pairs: Vec<(f64, f64)>,
     floor: FloorSum,
     streams: Vec<u32>,
-    account: Account,
-}
-
-/// The server at the turns of the run.
-#[derive(Debug, Default)]
-struct ServerLooks {
-    alone: Option<Reading>,
-    full: Option<Reading>,
-    empty: Option<Reading>,
-    last: Option<Reading>,
-    rss_most: u64,
-    connect_us: Option<f64>,
-}
-
-/// The windows that count.
-#[derive(Debug)]
-struct Measured {
-    latency: Times,
-    late: Times,
-    returned: Times,
-    published: u64,
-    delivered: u64,
-    delivered_bytes: u64,
-    overdue: u64,
-    unsent: u64,
-    took: Duration,
-    /// `None` when it is not known of some window.
-    server_us: Option<f64>,
-    workers_us: Vec<f64>,
+    /// `None` until it is counted.
+    account: Option<Account>,
+    /// Share of the windows of a search that the load and the server had no processor, at the worst.
+    starved: (Option<f64>, Option<f64>),
 }
 
 #[derive(Debug, Default)]
@@ -89,33 +73,24 @@ impl Tally {
         alone: Option<Reading>,
     ) -> Self {
         let server = ServerLooks { alone, ..ServerLooks::default() };
-        let measured = Measured {
-            latency: Times::new(),
-            late: Times::new(),
-            returned: Times::new(),
-            published: 0,
-            delivered: 0,
-            delivered_bytes: 0,
-            overdue: 0,
-            unsent: 0,
-            took: Duration::ZERO,
-            server_us: Some(0.0),
-            workers_us: vec![0.0; workers],
-        };
         Self {
             scenario,
             command,
             started,
-            workers,
             connecting: Connecting::default(),
             present: 0,
             load_bytes: 0,
             server,
-            measured,
+            measured: Measured::new(workers),
+            search: None,
+            best: None,
+            interrupted: false,
+            elsewhere: None,
             pairs: Vec::new(),
             floor: FloorSum::default(),
             streams: Vec::new(),
-            account: Account::default(),
+            account: None,
+            starved: (None, None),
         }
     }
 
@@ -144,10 +119,15 @@ impl Tally {
                 }
             }
         }
-        connecting.latency_us = latency.percentiles().unwrap_or_default();
+        connecting.latency_us = latency.percentiles();
         let seconds = took_us as f64 / 1e6;
-        connecting.per_second = per(f64::from(connecting.subscribed), seconds).unwrap_or(0.0);
-        self.server.connect_us = used_us(before, after);
+        connecting.per_second = per(f64::from(connecting.subscribed), seconds);
+        self.server.connect_us = before.zip(after).and_then(|(one, two)| used_us(one, two));
+    }
+
+    /// Whether everybody is there who was to be.
+    pub(super) fn is_whole(&self) -> bool {
+        self.connecting.failed == 0
     }
 
     /// Whether nobody listens: what is published then is no load, but a flood.
@@ -168,6 +148,7 @@ impl Tally {
     /// A look at the server, at any time.
     pub(super) fn seen(&mut self, reading: Option<Reading>) {
         if let Some(reading) = reading {
+            self.server.is_absurd |= reading.is_absurd;
             self.server.rss_most = self.server.rss_most.max(reading.rss_bytes.unwrap_or(0));
             self.server.last = Some(reading);
         }
@@ -176,6 +157,11 @@ impl Tally {
     /// A close look with all connections there.
     pub(super) fn full(&mut self, reading: Option<Reading>) {
         self.server.full = reading;
+    }
+
+    /// A close look with all connections there, the load over.
+    pub(super) fn laden(&mut self, reading: Option<Reading>) {
+        self.server.laden = reading;
     }
 
     /// A close look when all have left.
@@ -203,22 +189,59 @@ impl Tally {
 
     /// A window of the server that counts.
     pub(super) fn measured(&mut self, span: &Span) {
-        let measured = &mut self.measured;
-        for done in &span.done {
-            measured.latency.add(&done.latency);
-            measured.late.add(&done.late);
-            measured.returned.add(&done.returned);
-            measured.overdue += done.overdue;
-            measured.unsent += done.unsent;
+        self.measured.add(span);
+    }
+
+    /// A search begins, or has tried one more rate.
+    pub(super) fn searched(&mut self, step: Option<(Step, Span)>) {
+        let search = self.search.get_or_insert_default();
+        let Some((step, span)) = step else { return };
+        if step.held {
+            search.held_per_s = worse(search.held_per_s, Some(step.per_s));
+        } else {
+            let lowest = if step.inconclusive {
+                &mut search.inconclusive_per_s
+            } else {
+                &mut search.failed_per_s
+            };
+            *lowest = Some(lowest.map_or(step.per_s, |lowest| lowest.min(step.per_s)));
         }
-        measured.published += span.published();
-        measured.delivered += span.delivered();
-        measured.delivered_bytes += span.delivered_bytes();
-        measured.took += span.took;
-        measured.server_us = measured.server_us.zip(span.server_us).map(|(sum, us)| sum + us);
-        for (sum, us) in measured.workers_us.iter_mut().zip(&span.workers_us) {
-            *sum += us;
+        let mut alone = Measured::new(span.workers_us.len());
+        alone.add(&span);
+        self.starved.0 = worse(self.starved.0, alone.load().starved);
+        self.starved.1 = worse(self.starved.1, alone.server_starved());
+        search.steps.push(step.clone());
+        let is_better = self.best.as_ref().is_none_or(|(best, _)| match (step.held, best.held) {
+            (true, true) => step.per_s > best.per_s,
+            (false, false) => step.per_s < best.per_s,
+            (held, _) => held,
+        });
+        if is_better {
+            self.best = Some((step, span));
         }
+    }
+
+    /// The process to be measured does not listen where the load goes.
+    pub(super) fn elsewhere(&mut self, pid: u32, port: u16) {
+        self.elsewhere = Some((pid, port));
+    }
+
+    /// The run ends before its time, with so many connections; in the midst of a window, with what
+    /// came of that. In a search only whole windows count.
+    pub(super) fn interrupted(&mut self, connected: u32, cut: Option<&Span>) {
+        self.interrupted = true;
+        if self.connecting.subscribed == 0 {
+            self.connecting.subscribed = connected;
+        }
+        if let Some(span) = cut.filter(|_| self.search.is_none()) {
+            self.measured.add(span);
+            self.measured.is_cut = true;
+        }
+    }
+
+    /// Whether the run ended before its time.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// A window of the server and one of the floor beside it.
@@ -242,24 +265,22 @@ impl Tally {
 
     /// Loss, doubles and order, as each worker counted them.
     pub(super) fn settled(&mut self, accounts: &[Account]) {
-        self.account = sum(accounts);
+        self.account = Some(accounts::sum(accounts));
     }
 
     /// The outcome. `coarse`: whether the server's CPU time was told in the kernel's ticks.
-    pub(super) fn outcome(self, samples: Vec<Sample>, coarse: bool) -> Outcome {
+    pub(super) fn outcome(mut self, samples: Vec<Sample>, coarse: bool) -> Outcome {
+        if let Some((_, span)) = &self.best {
+            self.measured.add(span);
+        }
         let measured = &self.measured;
         let seconds = measured.took.as_secs_f64();
-        let took_us = seconds * 1e6;
         let delivered = measured.delivered as f64;
-        let load = Load {
-            workers: self.workers as u32,
-            busiest: per(measured.workers_us.iter().copied().fold(0.0, f64::max), took_us)
-                .unwrap_or(0.0),
-            cpu_us: measured.workers_us.iter().sum(),
-            rss_bytes_per_connection: per(self.load_bytes as f64, f64::from(self.present))
-                .unwrap_or(0.0),
-            late_us: measured.late.percentiles(),
-        };
+        let load_bytes = per(self.load_bytes as f64, f64::from(self.present));
+        let mut load = Load { rss_bytes_per_connection: load_bytes, ..measured.load() };
+        load.starved = worse(load.starved, self.starved.0);
+        // A window that was cut short has told some of its counts only.
+        let whole = |count: u64| (!measured.is_cut).then_some(count);
         let mut outcome = Outcome {
             format: FORMAT,
             started: self.started.to_string(),
@@ -267,13 +288,17 @@ impl Tally {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             machine: machine::this(),
             scenario: self.scenario.clone(),
+            interrupted: self.interrupted,
             deliveries: Deliveries {
                 published: measured.published,
-                unsent: measured.unsent,
+                unsent: whole(measured.unsent),
+                unread: whole(measured.unread),
+                late: whole(measured.owed),
                 account: self.account.clone(),
                 measured: measured.delivered,
-                per_second: per(delivered, seconds).unwrap_or(0.0),
-                frame_bytes: per(measured.delivered_bytes as f64, delivered).unwrap_or(0.0),
+                per_second: per(delivered, seconds),
+                frame_bytes: whole(measured.delivered_bytes)
+                    .and_then(|bytes| per(bytes as f64, delivered)),
             },
             latency_us: measured.latency.percentiles(),
             connecting: Connecting {
@@ -283,22 +308,37 @@ impl Tally {
             server: self.server(),
             floor: self.floor(),
             load,
+            search: self.search.clone(),
             faults: Vec::new(),
             samples,
             latency_curve: measured.latency.curve(),
             remarks: Vec::new(),
         };
-        outcome.faults = faults::of(&outcome);
+        let published = self.streams.iter().map(|many| u64::from(*many)).sum();
+        outcome.faults = judge::faults(&outcome, published);
         let facts = Facts {
-            overdue: measured.overdue,
+            is_clipped: measured.latency.is_clipped(),
             floor_failed: self.floor.failed,
             floor_waits: self.floor.waits,
             pairs: self.pairs.len() as u32 + self.floor.dropped,
             pairs_dropped: self.floor.dropped,
             coarse,
+            elsewhere: self.elsewhere,
+            coalescing: self.server.coalescing(),
+            is_absurd: self.server.is_absurd,
+            has_memory: self.has_memory(),
         };
         outcome.remarks = remarks::of(&outcome, &facts);
         outcome
+    }
+
+    /// Whether the server's memory is known and hardly grew with the crowd.
+    fn has_memory(&self) -> bool {
+        let rss = |look: Option<Reading>| look?.rss_bytes;
+        rss(self.server.alone).zip(rss(self.server.full)).is_some_and(|(before, full)| {
+            let least = GROWTH_BYTES_MIN * f64::from(self.present);
+            self.present > 0 && (full.saturating_sub(before) as f64) < least
+        })
     }
 
     fn server(&self) -> Option<Server> {
@@ -321,10 +361,13 @@ impl Tally {
                 .and_then(|cpu| per(delivered * 1e6, cpu))
                 .filter(|many| *many > 0.0),
             cpu_us_per_connection: looks.connect_us.and_then(|cpu| per(cpu, present)),
-            rss_bytes_per_connection: growth(alone.rss_bytes, full.rss_bytes),
+            rss_bytes_per_connection: growth(alone.rss_bytes, full.rss_bytes)
+                .filter(|bytes| *bytes >= GROWTH_BYTES_MIN),
             heap_bytes_per_connection: growth(alone.heap_bytes, full.heap_bytes),
             rss_bytes: rss(),
             processes: alone.processes.max(full.processes),
+            starved: worse(self.measured.server_starved(), self.starved.1)
+                .filter(|_| alone.waited_us.is_some()),
         })
     }
 
@@ -341,42 +384,9 @@ impl Tally {
     }
 }
 
-/// CPU time between two looks.
-pub(super) fn used_us(before: Option<Reading>, after: Option<Reading>) -> Option<f64> {
-    Some((after?.cpu_us? - before?.cpu_us?).max(0.0))
-}
-
-/// Accounts of several workers as one.
-fn sum(accounts: &[Account]) -> Account {
-    let mut sum = Account::default();
-    for one in accounts {
-        sum.expected += one.expected;
-        sum.received += one.received;
-        sum.lost += one.lost;
-        sum.duplicated += one.duplicated;
-        sum.out_of_order += one.out_of_order;
-        sum.astray += one.astray;
-        sum.withheld += one.withheld;
-        sum.refused += one.refused;
-        sum.replaced += one.replaced;
-        sum.away += one.away;
-        sum.unjudged += one.unjudged;
-        merge(&mut sum.closes, &one.closes);
-        merge(&mut sum.troubles, &one.troubles);
-    }
-    sum.closes.sort_unstable();
-    sum.troubles.sort_unstable();
-    sum
-}
-
-/// Adds counts to those of the same kind.
-fn merge<K: Clone + PartialEq>(sum: &mut Vec<(K, u64)>, more: &[(K, u64)]) {
-    for (kind, count) in more {
-        match sum.iter_mut().find(|(known, _)| known == kind) {
-            Some((_, sum)) => *sum += count,
-            None => sum.push((kind.clone(), *count)),
-        }
-    }
+/// The greater of two, where there are any.
+fn worse(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).max_by(f64::total_cmp)
 }
 
 #[cfg(test)]

@@ -9,14 +9,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handshake::{Door, Knock};
+use super::handshake::Door;
 use super::{Dialect, Heard, Who, Words, reply};
 use crate::load::scenario::Target;
-use crate::load::stamp::Stamp;
 use crate::wire::json::push_string;
-
-/// What an error begins with: it may quote a message, and is none.
-const ERROR: &[u8] = b"{\"type\":\"error\"";
 
 /// Bytes of a request beside its channel and payload.
 const ENVELOPE_BYTES: usize = 64;
@@ -43,21 +39,22 @@ impl Channels {
 
 impl Dialect for Channels {
     fn handshake(&self, who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path_showing(who.token);
-        self.door.request(&Knock { path: &path, protocol: None, key, offer }, out);
+        self.door.knock(who.token, key, offer, out);
     }
 
     fn opened(&self, _who: &Who<'_>, _say: &mut Words<'_>) -> bool {
         false
     }
 
+    fn foreign(&self, payload: &[u8]) -> Option<&'static str> {
+        let reply: Option<Reply<'_>> = serde_json::from_slice(payload).ok();
+        let may_be = reply.is_some_and(|reply| matches!(&*reply.kind, "connection" | "error"));
+        (!may_be).then_some("channels")
+    }
+
     fn subscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) -> bool {
         say.text(&about("join_channel", pattern, None));
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) {
-        say.text(&about("leave_channel", pattern, None));
     }
 
     fn echoes(&self) -> bool {
@@ -75,9 +72,9 @@ impl Dialect for Channels {
         _say: &mut Words<'_>,
         tell: &mut dyn FnMut(Heard<'_>),
     ) -> usize {
-        match Stamp::find(payload) {
-            Some((stamp, _)) if !payload.starts_with(ERROR) => tell(Heard::Delivery(stamp)),
-            _ => control(payload, tell),
+        match reply::delivery(payload) {
+            Some(stamp) => tell(Heard::Delivery(stamp)),
+            None => control(payload, tell),
         }
         payload.len()
     }
@@ -107,7 +104,6 @@ fn control(payload: &[u8], tell: &mut dyn FnMut(Heard<'_>)) {
     match &*kind {
         "connection" => tell(Heard::Ready),
         "channel_joined" => tell(Heard::Subscribed),
-        "channel_left" => tell(Heard::Unsubscribed),
         "error" => {
             let why = data.as_ref().and_then(|data| data.get("error"));
             tell(Heard::Refused(reply::words(None, why).as_bytes()));

@@ -1,20 +1,18 @@
 //! The few words of the floor ([`crate::load::floor`]): what is needed to know who gets a frame.
 //!
-//! `s<pattern>` subscribes and is answered by `s`, `u<pattern>` ends that and is answered by `u`;
-//! `p<bytes>\n<topic>\n<payload>` publishes. The floor pads the payload until a delivery's frame has
-//! that many bytes, so that it is as long as the measured server's: `bytes=N` in the target's path.
+//! `s<pattern>` subscribes and is answered by `s`; `p<bytes>\n<topic>\n<payload>` publishes. The floor
+//! pads the payload until a delivery's frame has that many bytes, so that it is as long as the
+//! measured server's: `bytes=N` in the target's path.
 
 use std::str;
 
-use super::handshake::{Door, Knock};
+use super::handshake::Door;
 use super::{Dialect, Heard, Who, Words};
 use crate::load::scenario::Target;
 use crate::load::stamp::Stamp;
 
 /// The answer to [`Word::Subscribe`].
 pub(in crate::load) const SUBSCRIBED: &[u8] = b"s";
-/// The answer to [`Word::Unsubscribe`].
-pub(in crate::load) const UNSUBSCRIBED: &[u8] = b"u";
 
 /// Speaks to the floor.
 #[derive(Debug)]
@@ -29,8 +27,6 @@ pub(super) struct Floor {
 pub(in crate::load) enum Word<'a> {
     /// To hear a topic, or all that match a pattern.
     Subscribe(&'a str),
-    /// To hear it no longer.
-    Unsubscribe(&'a str),
     /// To send to who hears a topic.
     Publish {
         /// Of the frame that goes out, at least.
@@ -48,7 +44,6 @@ impl<'a> Word<'a> {
         let (kind, rest) = text.split_first()?;
         Some(match kind {
             b's' => Self::Subscribe(str::from_utf8(rest).ok()?),
-            b'u' => Self::Unsubscribe(str::from_utf8(rest).ok()?),
             b'p' => {
                 let mut parts = rest.splitn(3, |byte| *byte == b'\n');
                 let mut text = || str::from_utf8(parts.next()?).ok();
@@ -71,8 +66,7 @@ impl Floor {
 
 impl Dialect for Floor {
     fn handshake(&self, _who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path();
-        self.door.request(&Knock { path, protocol: None, key, offer }, out);
+        self.door.knock(None, key, offer, out);
     }
 
     fn opened(&self, _who: &Who<'_>, _say: &mut Words<'_>) -> bool {
@@ -82,10 +76,6 @@ impl Dialect for Floor {
     fn subscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) -> bool {
         say.text(["s", pattern].concat().as_bytes());
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) {
-        say.text(["u", pattern].concat().as_bytes());
     }
 
     fn publish(&self, topic: &str, payload: &[u8], say: &mut Words<'_>) {
@@ -103,7 +93,6 @@ impl Dialect for Floor {
         tell(match (payload, Stamp::find(payload)) {
             (_, Some((stamp, _))) => Heard::Delivery(stamp),
             (SUBSCRIBED, _) => Heard::Subscribed,
-            (UNSUBSCRIBED, _) => Heard::Unsubscribed,
             _ => Heard::Other,
         });
         payload.len()

@@ -46,6 +46,18 @@ impl Door {
         path
     }
 
+    /// Appends the request to the endpoint, with a token if there is one, for no subprotocol.
+    pub(super) fn knock(
+        &self,
+        token: Option<&str>,
+        key: &str,
+        offer: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        let path = self.path_showing(token);
+        self.request(&Knock { path: &path, protocol: None, key, offer }, out);
+    }
+
     /// Appends the request, whole.
     pub(super) fn request(&self, knock: &Knock<'_>, out: &mut Vec<u8>) {
         let Knock { path, protocol, key, offer } = *knock;
@@ -71,7 +83,7 @@ impl Door {
 
 /// Appends text, every byte percent-encoded that is not unreserved (RFC 3986 section 2.3): it can
 /// stand in a path's segment or a query's value.
-pub(super) fn push_encoded(out: &mut String, text: &str) {
+pub(in crate::load) fn push_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

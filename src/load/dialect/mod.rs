@@ -20,6 +20,12 @@ use crate::load::scenario::{Spoken, Target};
 use crate::load::stamp::Stamp;
 use crate::wire::frame::{OpCode, put_masked};
 
+pub(in crate::load) use handshake::push_encoded;
+
+/// Bytes of a server's message, after inflating, whatever the protocol; of what a dialect leaves of
+/// a stream, too. A server that sends a longer one loses its client.
+pub(in crate::load) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
 /// What a client of some protocol says and hears.
 pub trait Dialect: Send + Sync {
     /// Appends the request of the handshake, whole: request line, headers, empty line. `key` is
@@ -31,12 +37,16 @@ pub trait Dialect: Send + Sync {
     /// client is ready; otherwise [`Heard::Ready`] will tell.
     fn opened(&self, who: &Who<'_>, say: &mut Words<'_>) -> bool;
 
+    /// Whether a message, or the start of one, that comes before [`Heard::Ready`] was told cannot be
+    /// of a server that speaks this: then the dialect's name. For dialects in which the server
+    /// greets, and nothing else may come before that. Of a stream it is what is not done with.
+    fn foreign(&self, _payload: &[u8]) -> Option<&'static str> {
+        None
+    }
+
     /// Appends a request to subscribe; answered by one [`Heard::Subscribed`]. False when the
     /// dialect needs no request for it and no answer comes (the topic was in the handshake).
     fn subscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) -> bool;
-
-    /// Appends a request to leave a topic.
-    fn unsubscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>);
 
     /// Whether a publisher has to subscribe to each topic that it publishes to. What it hears then
     /// is told as [`Heard::Other`] when it is one that only publishes.
@@ -54,7 +64,8 @@ pub trait Dialect: Send + Sync {
 
     /// Reads a message's payload (text or binary), tells what is in it, and says how many bytes
     /// of it are done with. What is left comes again in front of the next payload: protocols that
-    /// are streams may cut anywhere, all others consume everything.
+    /// are streams may cut anywhere, all others consume everything. Whether something is a delivery
+    /// is told by the bytes and [`Who::publishes`] alone: the same bytes may be read once for many.
     fn hear(
         &self,
         who: &Who<'_>,
@@ -85,8 +96,6 @@ pub enum Heard<'a> {
     Ready,
     /// One subscription is in force.
     Subscribed,
-    /// One subscription is over.
-    Unsubscribed,
     /// A message of the load.
     Delivery(Stamp),
     /// Something was refused; the server's words.

@@ -17,8 +17,6 @@ const CONNACK: u8 = 0x20;
 const PUBLISH: u8 = 0x30;
 const SUBSCRIBE: u8 = 0x82;
 const SUBACK: u8 = 0x90;
-const UNSUBSCRIBE: u8 = 0xA2;
-const UNSUBACK: u8 = 0xB0;
 
 /// What a SUBACK says of a subscription that is not made.
 const FAILURE: u8 = 0x80;
@@ -44,8 +42,8 @@ impl Mqtt {
 
 impl Dialect for Mqtt {
     fn handshake(&self, _who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path();
-        self.door.request(&Knock { path, protocol: Some("mqtt"), key, offer }, out);
+        let knock = Knock { path: self.door.path(), protocol: Some("mqtt"), key, offer };
+        self.door.request(&knock, out);
     }
 
     fn opened(&self, who: &Who<'_>, say: &mut Words<'_>) -> bool {
@@ -65,6 +63,12 @@ impl Dialect for Mqtt {
         false
     }
 
+    fn foreign(&self, payload: &[u8]) -> Option<&'static str> {
+        let length = 2;
+        let is_greeting = |(byte, greeting): (&u8, u8)| *byte == greeting;
+        (!payload.iter().zip([CONNACK, length]).all(is_greeting)).then_some("mqtt")
+    }
+
     fn subscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) -> bool {
         let mut body = packet_id(number).to_vec();
         push_string(&mut body, filter(pattern).as_bytes());
@@ -72,12 +76,6 @@ impl Dialect for Mqtt {
         body.push(quality);
         say.binary(&packet(SUBSCRIBE, &[&body]));
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) {
-        let mut body = packet_id(number).to_vec();
-        push_string(&mut body, filter(pattern).as_bytes());
-        say.binary(&packet(UNSUBSCRIBE, &[&body]));
     }
 
     fn publish(&self, topic: &str, payload: &[u8], say: &mut Words<'_>) {
@@ -141,7 +139,6 @@ fn obey((first, body): Packet<'_>, tell: &mut dyn FnMut(Heard<'_>)) {
                 tell(if code == FAILURE { refused } else { Heard::Subscribed });
             }
         }
-        (UNSUBACK, _) => tell(Heard::Unsubscribed),
         _ => tell(Heard::Other),
     }
 }

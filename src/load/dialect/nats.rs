@@ -3,15 +3,14 @@
 //! The server opens with INFO and is answered by CONNECT. SUB is not acknowledged; a PING behind it
 //! is, in order, so a subscriber takes each PONG for a subscription in force and counts as ready
 //! when it has sent CONNECT (a refusal comes before the first PONG); a publisher is ready at its
-//! PONG. UNSUB goes unanswered: a third meaning of PONG could not be told from the others.
-//! Protocol 0 is announced, so that no second INFO comes.
+//! PONG. Protocol 0 is announced, so that no second INFO comes.
 
 use std::str;
 
 use memchr::memchr;
 
-use super::handshake::{Door, Knock};
-use super::{Dialect, Heard, Who, Words};
+use super::handshake::Door;
+use super::{Dialect, Heard, MESSAGE_BYTES_MAX, Who, Words};
 use crate::load::scenario::Target;
 use crate::load::stamp::Stamp;
 use crate::wire::json::push_string;
@@ -19,13 +18,13 @@ use crate::wire::json::push_string;
 /// Bytes of a line; a longer one is none of NATS. An INFO names every server of a cluster.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of a message: what NATS servers can be set to at most.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
-
 /// Bytes of a request's line beside its subject.
 const LINE_BYTES: usize = 32;
 
 const END: &[u8] = b"\r\n";
+
+/// What a server may begin with before a client is ready.
+const GREETINGS: [&[u8]; 5] = [b"INFO ", b"PING\r\n", b"PONG\r\n", b"-ERR", b"+OK"];
 
 /// Speaks NATS.
 #[derive(Debug)]
@@ -52,22 +51,22 @@ impl Nats {
 
 impl Dialect for Nats {
     fn handshake(&self, _who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path();
-        self.door.request(&Knock { path, protocol: None, key, offer }, out);
+        self.door.knock(None, key, offer, out);
     }
 
     fn opened(&self, _who: &Who<'_>, _say: &mut Words<'_>) -> bool {
         false
     }
 
+    fn foreign(&self, payload: &[u8]) -> Option<&'static str> {
+        let may_be = |verb: &[u8]| verb.iter().zip(payload).all(|(one, other)| one == other);
+        (!GREETINGS.iter().any(|verb| may_be(verb))).then_some("nats")
+    }
+
     fn subscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) -> bool {
         let (subject, id) = (subject(pattern), u32::from(number) + 1);
         say.binary(format!("SUB {subject} {id}\r\nPING\r\n").as_bytes());
         true
-    }
-
-    fn unsubscribe(&self, _pattern: &str, number: u16, say: &mut Words<'_>) {
-        say.binary(format!("UNSUB {}\r\n", u32::from(number) + 1).as_bytes());
     }
 
     fn publish(&self, topic: &str, payload: &[u8], say: &mut Words<'_>) {
@@ -118,8 +117,10 @@ fn take(bytes: &[u8]) -> Result<Option<(Operation<'_>, &[u8])>, &'static str> {
     let operation = match verb {
         b"MSG" => {
             let len = arguments.rsplit(|byte| *byte == b' ').next().and_then(number);
-            let len =
-                len.filter(|len| *len <= MESSAGE_BYTES_MAX).ok_or("a message of no length")?;
+            let len = len.ok_or("a message of no length")?;
+            if len > MESSAGE_BYTES_MAX {
+                return Err("a message longer than the load takes");
+            }
             if rest.len() < len + END.len() {
                 return Ok(None);
             }

@@ -44,9 +44,6 @@ impl Dialect for Nchan {
         false
     }
 
-    /// There is no leaving but to close.
-    fn unsubscribe(&self, _pattern: &str, _number: u16, _say: &mut Words<'_>) {}
-
     /// To the topic of the handshake: no frame names another.
     fn publish(&self, _topic: &str, payload: &[u8], say: &mut Words<'_>) {
         say.text(payload);

@@ -1,8 +1,21 @@
-//! What servers say beside deliveries, in JSON: read leniently, told in few words.
+//! What servers say in JSON: a message of the load, or else something read leniently and told in
+//! few words.
 //!
-//! Only what is no delivery comes here, so it may build trees.
+//! Only what is no delivery may build trees.
 
 use serde_json::Value;
+
+use crate::load::stamp::Stamp;
+
+/// What an error begins with: it may quote a message, and is none.
+const ERROR: &[u8] = b"{\"type\":\"error\"";
+
+/// The message of the load in a text of the dialects that name its type first.
+#[inline]
+pub(super) fn delivery(text: &[u8]) -> Option<Stamp> {
+    let (stamp, _) = Stamp::find(text)?;
+    (!text.starts_with(ERROR)).then_some(stamp)
+}
 
 /// A refusal's words: what is there of a code and a message, a string or a number each.
 pub(super) fn words(code: Option<&Value>, message: Option<&Value>) -> String {

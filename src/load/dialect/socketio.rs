@@ -9,7 +9,7 @@ use std::str;
 
 use serde_json::Value;
 
-use super::handshake::{Door, Knock};
+use super::handshake::Door;
 use super::{Dialect, Heard, Who, Words, reply};
 use crate::load::scenario::Target;
 use crate::load::stamp::Stamp;
@@ -17,9 +17,6 @@ use crate::wire::json::push_string;
 
 /// What asks for Engine.IO v4 by WebSocket.
 const QUERY: &str = "EIO=4&transport=websocket";
-
-/// Added to a subscription's number: the acknowledgement's id of leaving it.
-const LEAVE: u32 = 1 << 16;
 
 /// Bytes of a message's packet beside its room and content.
 const ENVELOPE_BYTES: usize = 80;
@@ -43,21 +40,24 @@ impl SocketIo {
 
 impl Dialect for SocketIo {
     fn handshake(&self, _who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path();
-        self.door.request(&Knock { path, protocol: None, key, offer }, out);
+        self.door.knock(None, key, offer, out);
     }
 
     fn opened(&self, _who: &Who<'_>, _say: &mut Words<'_>) -> bool {
         false
     }
 
+    fn foreign(&self, payload: &[u8]) -> Option<&'static str> {
+        let may_be = matches!(
+            payload,
+            [b'0', b'{', ..] | [b'4', b'0' | b'1' | b'2' | b'4', ..] | b"1" | b"2" | b"6"
+        );
+        (!may_be).then_some("socketio")
+    }
+
     fn subscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) -> bool {
         say.text(&about("join_room", pattern, u32::from(number)));
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, number: u16, say: &mut Words<'_>) {
-        say.text(&about("leave_room", pattern, LEAVE + u32::from(number)));
     }
 
     fn joins_to_publish(&self) -> bool {
@@ -148,18 +148,16 @@ fn event(text: &[u8], tell: &mut dyn FnMut(Heard<'_>)) {
 fn acknowledged(text: &[u8], tell: &mut dyn FnMut(Heard<'_>)) {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (id, arguments) = text.split_at(digits);
-    let Some(id) = str::from_utf8(id).ok().and_then(|id| id.parse::<u32>().ok()) else {
+    if str::from_utf8(id).ok().is_none_or(|id| id.parse::<u32>().is_err()) {
         return tell(Heard::Other);
-    };
+    }
     let arguments: Option<Value> = serde_json::from_slice(arguments).ok();
     let answer = arguments.as_ref().and_then(|arguments| arguments.get(0));
     let success = answer.and_then(|answer| answer.get("success"));
     if success == Some(&Value::Bool(false)) {
         tell(Heard::Refused(error_words(answer).as_bytes()));
-    } else if id < LEAVE {
-        tell(Heard::Subscribed);
     } else {
-        tell(Heard::Unsubscribed);
+        tell(Heard::Subscribed);
     }
 }
 

@@ -9,14 +9,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handshake::{Door, Knock};
+use super::handshake::Door;
 use super::{Dialect, Heard, Who, Words, reply};
 use crate::load::scenario::Target;
-use crate::load::stamp::Stamp;
 use crate::wire::json::push_string;
-
-/// What an error begins with: it may quote a message, and is none.
-const ERROR: &[u8] = b"{\"type\":\"error\"";
 
 /// Bytes of a request beside its topic and payload.
 const ENVELOPE_BYTES: usize = 64;
@@ -44,8 +40,7 @@ impl Topics {
 
 impl Dialect for Topics {
     fn handshake(&self, who: &Who<'_>, key: &str, offer: Option<&str>, out: &mut Vec<u8>) {
-        let path = self.door.path_showing(who.token);
-        self.door.request(&Knock { path: &path, protocol: None, key, offer }, out);
+        self.door.knock(who.token, key, offer, out);
     }
 
     fn opened(&self, _who: &Who<'_>, _say: &mut Words<'_>) -> bool {
@@ -55,10 +50,6 @@ impl Dialect for Topics {
     fn subscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) -> bool {
         say.text(&about("subscribe", pattern));
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, _number: u16, say: &mut Words<'_>) {
-        say.text(&about("unsubscribe", pattern));
     }
 
     fn publish(&self, topic: &str, payload: &[u8], say: &mut Words<'_>) {
@@ -78,9 +69,9 @@ impl Dialect for Topics {
         _say: &mut Words<'_>,
         tell: &mut dyn FnMut(Heard<'_>),
     ) -> usize {
-        match Stamp::find(payload) {
-            Some((stamp, _)) if !payload.starts_with(ERROR) => tell(Heard::Delivery(stamp)),
-            _ => control(payload, tell),
+        match reply::delivery(payload) {
+            Some(stamp) => tell(Heard::Delivery(stamp)),
+            None => control(payload, tell),
         }
         payload.len()
     }
@@ -103,7 +94,6 @@ fn control(payload: &[u8], tell: &mut dyn FnMut(Heard<'_>)) {
     };
     match &*kind {
         "subscribed" => tell(Heard::Subscribed),
-        "unsubscribed" => tell(Heard::Unsubscribed),
         "error" | "auth_error" | "auth_expired" => {
             tell(Heard::Refused(reply::words(code.as_ref(), message.as_ref()).as_bytes()));
         }

@@ -28,17 +28,6 @@ impl Audience {
         }
     }
 
-    /// A guest will hear it no longer.
-    pub(super) fn leave(&mut self, guest: u32, pattern: &str) {
-        if is_wildcard(pattern) {
-            self.patterns.retain(|(its, whose)| (&**its, *whose) != (pattern, guest));
-            self.remembered.clear();
-        } else if let Some(guests) = self.names.get_mut(pattern) {
-            guests.retain(|one| *one != guest);
-            self.remembered.remove(pattern);
-        }
-    }
-
     /// A guest will hear nothing. Linear in all subscriptions.
     pub(super) fn leave_all(&mut self, guest: u32) {
         self.patterns.retain(|(_, whose)| *whose != guest);

@@ -12,11 +12,11 @@ use std::sync::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::audience::Audience;
 use super::guests::Guests;
 use super::{Counts, Mode};
+use crate::process::thread_cpu_time;
 
 /// Seconds for which a subscriber that takes no bytes is waited for.
 const WAIT_S_MAX: i64 = 10;
@@ -30,8 +30,6 @@ pub(super) struct Sends<'a> {
     /// Topics of this turn's messages, and where their frames lie.
     messages: Vec<(Box<str>, Range<usize>)>,
     plan: Vec<Send>,
-    /// Deliveries in the plan.
-    deliveries: u64,
     /// Who did not take theirs.
     gone: Vec<u32>,
 }
@@ -60,7 +58,6 @@ impl<'a> Sends<'a> {
             bytes: Vec::new(),
             messages: Vec::new(),
             plan: Vec::new(),
-            deliveries: 0,
             gone: Vec::new(),
         }
     }
@@ -100,10 +97,8 @@ impl<'a> Sends<'a> {
     /// Message by message, as they came.
     fn plan_each(&mut self, audience: &mut Audience) {
         for (topic, frame) in &self.messages {
-            let guests = audience.of(topic);
-            self.deliveries += guests.len() as u64;
-            let sends = guests.iter().map(|guest| Send { guest: *guest, bytes: frame.clone() });
-            self.plan.extend(sends);
+            let guests = audience.of(topic).iter();
+            self.plan.extend(guests.map(|guest| Send { guest: *guest, bytes: frame.clone() }));
         }
     }
 
@@ -111,18 +106,15 @@ impl<'a> Sends<'a> {
     fn plan_together(&mut self, audience: &mut Audience) {
         let topic = &self.messages[0].0;
         if self.messages.iter().all(|(other, _)| other == topic) {
-            let guests = audience.of(topic);
-            self.deliveries += (guests.len() * self.messages.len()) as u64;
+            let guests = audience.of(topic).iter();
             let bytes = 0..self.bytes.len();
-            self.plan
-                .extend(guests.iter().map(|guest| Send { guest: *guest, bytes: bytes.clone() }));
+            self.plan.extend(guests.map(|guest| Send { guest: *guest, bytes: bytes.clone() }));
             return;
         }
         let mut heard: Vec<(u32, usize)> = Vec::new();
         for (number, (topic, _)) in self.messages.iter().enumerate() {
             heard.extend(audience.of(topic).iter().map(|guest| (*guest, number)));
         }
-        self.deliveries += heard.len() as u64;
         heard.sort_unstable();
         let mut pieces = HashMap::new();
         for of_one in heard.chunk_by(|(one, _), (other, _)| one == other) {
@@ -156,7 +148,7 @@ impl<'a> Sends<'a> {
 
     /// The loop that is timed.
     fn run(&mut self, guests: &Guests) {
-        let before = cpu_ns();
+        let before = thread_cpu_time();
         for Send { guest, bytes } in &self.plan {
             // One that is lost stays until the turn's end, shut.
             let Some(fd) = guests.fd(*guest) else { continue };
@@ -164,13 +156,12 @@ impl<'a> Sends<'a> {
                 self.gone.push(*guest);
             }
         }
-        let took = cpu_ns() - before;
+        let took = thread_cpu_time().saturating_sub(before);
         self.gone.sort_unstable();
         self.gone.dedup();
         let mut told = self.outside.told();
-        told.cpu_ns += took;
+        told.cpu_ns += took.as_nanos() as u64;
         told.sends += self.plan.len() as u64;
-        told.deliveries += mem::take(&mut self.deliveries);
         told.lost += self.gone.len() as u64;
     }
 }
@@ -222,10 +213,4 @@ impl<'a> Outside<'a> {
         }
         Ok(())
     }
-}
-
-/// Processor time of this thread.
-fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }

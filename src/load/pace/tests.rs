@@ -4,11 +4,6 @@ use super::*;
 use crate::load::layout::tests::scenario;
 use crate::load::scenario::Interest;
 
-/// Three connections, two topics of which each hears one, and publishers beside.
-fn layout(publishers: u32) -> Layout {
-    Layout::new(&scenario((3, 2, 1), Interest::Exact, Some((publishers, false))))
-}
-
 #[test]
 fn a_schedule_is_even_and_keeps_every_time() {
     // 3 publishers, 300 a second: every 3.3 ms one, of each every 10 ms.
@@ -28,6 +23,9 @@ fn a_schedule_is_even_and_keeps_every_time() {
 
 #[test]
 fn nobody_has_no_schedule() {
+    for per_s in [0.0, -1.0, f64::NAN] {
+        assert_eq!(Schedule::new(0, 1000, per_s, 1, vec![0]).next_us(), None);
+    }
     assert_eq!(Schedule::new(0, 1000, 100.0, 4, vec![]).next_us(), None);
 }
 
@@ -59,8 +57,8 @@ proptest! {
 #[test]
 fn a_closed_loop_sends_batches_when_there_is_room_for_them() {
     // 2 of 4 publishers; a share of 5, two at a time.
-    let mut closed = Closed::new(20, 2, 2, 4);
-    assert_eq!((closed.share, closed.batch()), (5, 2));
+    let mut closed = Closed::new(20, 2, &[1, 3], 4);
+    assert_eq!((&closed.shares[..], closed.batch(0)), (&[5, 5][..], 2));
     assert_eq!(closed.take(), Some(0));
     closed.freed(0, 2);
     assert_eq!(closed.take(), Some(1));
@@ -79,70 +77,67 @@ fn a_closed_loop_sends_batches_when_there_is_room_for_them() {
 
 #[test]
 fn each_has_a_place_at_least() {
-    let closed = Closed::new(3, 8, 10, 10);
-    assert_eq!((closed.share, closed.batch), (1, 1));
+    let closed = Closed::new(3, 8, &[0, 9], 10);
+    assert_eq!((&closed.shares[..], closed.batch(0)), (&[1, 1][..], 1));
 }
 
 #[test]
-fn a_message_is_complete_when_all_have_it() {
-    let mut flights = Flights::new(&layout(1), &[0]);
-    let first = flights.publish(0, 10, |_| 2).unwrap();
-    assert_eq!(first, Outgoing { stream: 0, number: 0, topic: 0 });
-    assert_eq!(flights.publish(0, 11, |_| 1).unwrap().topic, 1);
-    assert_eq!(flights.publish(0, 12, |_| 2).unwrap().number, 1);
-    assert_eq!(flights.aloft(0), 3);
-    // The second of a stream before its first.
-    assert_eq!(flights.arrived(0, (1, 1), 0), None);
-    assert_eq!(flights.arrived(0, (1, 1), 0), Some(0));
-    assert_eq!(flights.arrived(0, (1, 1), 0), None);
-    assert_eq!(flights.arrived(0, (0, 1), 0), None);
-    assert_eq!(flights.arrived(0, (0, 1), 0), Some(0));
-    assert_eq!(flights.arrived(1, (0, 1), 0), Some(0));
-    // Never sent, and of no stream.
-    assert_eq!(flights.arrived(0, (2, 1), 0), None);
-    assert_eq!(flights.arrived(9, (0, 1), 0), None);
-    flights.expire(12, |_| panic!("nothing is overdue"));
-    assert!(flights.is_empty());
-    assert_eq!(
-        (flights.aloft(0), flights.published(0), flights.published(1)),
-        (0, Some(2), Some(1))
-    );
+fn no_place_of_the_window_is_left_over() {
+    // 5 each, and 4 more.
+    let own: [Vec<u32>; 2] = [0, 1].map(|worker| (worker..12).step_by(2).collect());
+    let shares = own.map(|own| Closed::new(64, 6, &own, 12).shares);
+    assert_eq!(shares, [[6, 6, 5, 5, 5, 5]; 2]);
+    let closed = Closed::new(64, 6, &[3, 4], 12);
+    assert_eq!([0, 1].map(|publisher| closed.batch(publisher)), [6, 5]);
 }
 
 #[test]
-fn who_comes_later_is_not_waited_for_and_who_goes_no_longer() {
-    let mut flights = Flights::new(&layout(1), &[0]);
-    flights.publish(0, 0, |_| 2);
-    flights.publish(0, 0, |_| 2);
-    flights.publish(0, 0, |_| 2);
-    let joined = flights.count();
-    flights.publish(0, 0, |_| 2);
-    flights.publish(0, 0, |_| 3);
-    // Streams 0 and 1 by turns; the latecomer hears numbers 1 and 2 of stream 0.
-    assert_eq!(flights.arrived(0, (1, 1), joined), None);
-    assert_eq!(flights.arrived(0, (2, 1), joined), None);
-    assert_eq!(flights.arrived(0, (0, 1), 0), None);
-    assert_eq!(flights.arrived(0, (2, 1), 0), None);
-    // One that has only number 0 goes: number 1 lacks one still, number 2 is complete.
-    assert_eq!((flights.gone(0, 1, 0), flights.aloft(0)), (Some(0), 4));
-    assert_eq!(flights.arrived(0, (1, 1), 0), Some(0));
+fn who_is_put_back_is_taken_last() {
+    let mut closed = Closed::new(4, 2, &[0, 1], 2);
+    assert_eq!(closed.take(), Some(0));
+    closed.put_back(0);
+    closed.put_back(0);
+    assert_eq!([closed.take(), closed.take(), closed.take()], [Some(1), Some(0), None]);
 }
 
 #[test]
-fn what_is_overdue_frees_its_place() {
-    let mut flights = Flights::new(&layout(2), &[1]);
-    flights.publish(0, 0, |_| 1);
-    flights.publish(0, 5, |_| 1);
-    flights.publish(0, 9, |_| 0);
-    assert_eq!(flights.arrived(flights.rings[1].stream, (0, 1), 0), Some(0));
-    let mut freed = Vec::new();
-    flights.expire(OVERDUE_US - 1, |publisher| freed.push(publisher));
-    assert!(freed.is_empty() && !flights.is_empty());
-    flights.expire(OVERDUE_US, |publisher| freed.push(publisher));
-    assert_eq!((freed, flights.overdue()), (vec![0], 1));
-    assert!(flights.is_empty() && flights.aloft(0) == 0);
-    // Its late arrival changes nothing.
-    assert_eq!(flights.arrived(flights.rings[0].stream, (0, 1), 0), None);
-    let streams = (0..4).map(|stream| flights.published(stream)).collect::<Vec<_>>();
-    assert_eq!(streams, [None, Some(1), None, Some(2)]);
+fn times_are_kept_until_they_are_spent() {
+    // 3 publishers, a message each 10 ms, of each every 30 ms.
+    let mut schedule = Schedule::new(1000, 1_000_000, 100.0, 3, vec![0, 2]);
+    let take = |schedule: &mut Schedule, now_us| {
+        std::iter::from_fn(|| schedule.take(now_us)).collect::<Vec<_>>()
+    };
+    let kept = |schedule: &Schedule| [0, 1].map(|publisher| schedule.kept(publisher));
+    assert_eq!(kept(&schedule), [0, 0]);
+    // At 0, 30 and 60 ms; at 20 and 50 ms.
+    let taken = take(&mut schedule, 61_000);
+    assert_eq!(taken, [(0, 1000), (1, 21_000), (0, 31_000), (1, 51_000), (0, 61_000)]);
+    assert_eq!(kept(&schedule), [3, 2]);
+    assert!(schedule.times(0, 3).eq([1000, 31_000, 61_000]));
+    schedule.spend(0, 2);
+    assert_eq!(kept(&schedule), [1, 2]);
+    take(&mut schedule, 91_000);
+    assert_eq!(kept(&schedule), [2, 3]);
+    assert!(schedule.times(0, 2).eq([61_000, 91_000]));
+    assert!(schedule.times(1, 1).eq([21_000]));
+}
+
+#[test]
+fn a_closed_loop_needs_subscribers_of_its_own() {
+    let of = |crowd, talk| Layout::new(&scenario(crowd, Interest::Exact, Some(talk)));
+    // Each worker has a connection in each of the rooms.
+    let shared = of((4, 2, 1), (2, false));
+    assert_eq!(unpaced(&shared, 0, 2, false), None);
+    // Two in a room, one at each worker: it is paced by its own echo or not at all.
+    let rooms = of((4, 2, 1), (4, true));
+    assert_eq!(unpaced(&rooms, 1, 2, true), None);
+    assert_eq!(unpaced(&rooms, 1, 2, false), Some((2, 0)));
+    // As many rooms as connections.
+    let apart = of((4, 4, 1), (1, false));
+    assert_eq!((unpaced(&apart, 0, 1, true), unpaced(&apart, 1, 2, true)), (None, None));
+    assert_eq!(unpaced(&apart, 0, 2, true), Some((0, 2)));
+    // What nobody hears need not be waited for.
+    assert_eq!(unpaced(&of((2, 4, 2), (1, false)), 0, 1, true), None);
+    let silent = of((0, 4, 1), (2, false));
+    assert_eq!(unpaced(&silent, 0, 2, true), None);
 }

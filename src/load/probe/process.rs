@@ -11,6 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::process::resident_bytes_of;
+
 /// How often new descendants are looked for.
 const SEARCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -21,10 +23,24 @@ pub(super) struct Tree {
     /// Its processes as last looked for, and when that was; `None`: never to be looked for.
     members: Vec<u32>,
     searched: Option<Instant>,
-    /// Nanoseconds of each task that was seen, by process and task.
-    tasks: HashMap<(u32, u32), u64>,
-    /// Nanoseconds of tasks that ended and whose number came again.
-    ended_ns: u64,
+    /// Of each task that was seen, by process and task.
+    tasks: HashMap<(u32, u32), Spent>,
+    /// Of tasks that ended and whose number came again.
+    ended: Spent,
+}
+
+/// Nanoseconds on a processor, and ready to run without one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spent {
+    cpu_ns: u64,
+    waited_ns: u64,
+}
+
+impl Spent {
+    fn add(&mut self, more: Self) {
+        self.cpu_ns += more.cpu_ns;
+        self.waited_ns += more.waited_ns;
+    }
 }
 
 /// One look at them.
@@ -32,6 +48,9 @@ pub(super) struct Tree {
 pub(super) struct Look {
     /// CPU time since each began.
     pub(super) cpu_ns: u64,
+    /// Time that their tasks were ready to run and had no processor, in sum; without those whose
+    /// CPU time had to be taken in ticks.
+    pub(super) waited_ns: u64,
     /// Resident memory, what several share counted in each.
     pub(super) rss_bytes: u64,
     /// Processes that are there; 0: it is over.
@@ -64,12 +83,23 @@ impl Tree {
 
     /// Of a process that has no descendants.
     pub(super) fn alone(root: u32) -> Self {
-        Self { root, members: vec![root], searched: None, tasks: HashMap::new(), ended_ns: 0 }
+        Self {
+            root,
+            members: vec![root],
+            searched: None,
+            tasks: HashMap::new(),
+            ended: Spent::default(),
+        }
     }
 
     /// The process that the others descend from.
     pub(super) fn root(&self) -> u32 {
         self.root
+    }
+
+    /// Its processes, as last looked for; the root first.
+    pub(super) fn members(&self) -> &[u32] {
+        &self.members
     }
 
     /// What they used and hold now. Costs, now and then, a look at every process of the machine.
@@ -83,13 +113,15 @@ impl Tree {
             let pid = self.members[at];
             let folder = format!("/proc/{pid}");
             // Of what has ended, and waits for its parent to hear of it, nothing is resident.
-            let resident = rss_bytes(&folder, closely).filter(|bytes| *bytes > 0);
+            let resident = rss_bytes(pid, closely).filter(|bytes| *bytes > 0);
             let Some(rss_bytes) = resident else { continue };
             look.processes += 1;
             look.rss_bytes += rss_bytes;
             look.coarse |= self.look_at_tasks(pid, &folder);
         }
-        look.cpu_ns = self.ended_ns + self.tasks.values().sum::<u64>();
+        let mut spent = self.ended;
+        self.tasks.values().for_each(|one| spent.add(*one));
+        (look.cpu_ns, look.waited_ns) = (spent.cpu_ns, spent.waited_ns);
         look
     }
 
@@ -99,18 +131,18 @@ impl Tree {
         let Ok(entries) = fs::read_dir(format!("{folder}/task")) else { return false };
         for entry in entries.flatten() {
             let Some(task) = number(&entry.file_name()) else { continue };
-            let fine = read(&entry.path().join("schedstat")).and_then(|text| schedstat_ns(&text));
-            let ns = fine.or_else(|| {
-                let ns = read(&entry.path().join("stat")).and_then(|text| stat_ns(&text))?;
+            let fine = read(&entry.path().join("schedstat")).and_then(|text| schedstat(&text));
+            let spent = fine.or_else(|| {
+                let cpu_ns = read(&entry.path().join("stat")).and_then(|text| stat_ns(&text))?;
                 coarse = true;
-                Some(ns)
+                Some(Spent { cpu_ns, waited_ns: 0 })
             });
-            let Some(ns) = ns else { continue };
+            let Some(spent) = spent else { continue };
             let seen = self.tasks.entry((pid, task)).or_default();
-            if ns < *seen {
-                self.ended_ns += *seen;
+            if spent.cpu_ns < seen.cpu_ns {
+                self.ended.add(*seen);
             }
-            *seen = ns;
+            *seen = spent;
         }
         coarse
     }
@@ -143,15 +175,14 @@ fn parents() -> Vec<(u32, u32)> {
     .collect()
 }
 
-fn rss_bytes(folder: &str, closely: Closely) -> Option<u64> {
+fn rss_bytes(pid: u32, closely: Closely) -> Option<u64> {
     if closely == Closely::Yes
-        && let Some(exact) = read(Path::new(&format!("{folder}/smaps_rollup")))
+        && let Some(exact) = read(Path::new(&format!("/proc/{pid}/smaps_rollup")))
             .and_then(|text| rollup_rss_bytes(&text))
     {
         return Some(exact);
     }
-    let pages = statm_pages(&read(Path::new(&format!("{folder}/statm")))?)?;
-    Some(pages * rustix::param::page_size() as u64)
+    resident_bytes_of(pid)
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -162,9 +193,10 @@ fn number(name: &std::ffi::OsStr) -> Option<u32> {
     name.to_str()?.parse().ok()
 }
 
-/// The time on a processor, the first figure of `schedstat`.
-fn schedstat_ns(text: &str) -> Option<u64> {
-    text.split_whitespace().next()?.parse().ok()
+/// The first two figures of `schedstat`: the time on a processor, and ready to run without one.
+fn schedstat(text: &str) -> Option<Spent> {
+    let mut figures = text.split_whitespace().map(|figure| figure.parse().ok());
+    Some(Spent { cpu_ns: figures.next()??, waited_ns: figures.next()?? })
 }
 
 /// The fields of `stat` behind the name, which is in brackets and may hold anything: the first of
@@ -185,11 +217,6 @@ fn stat_ns(stat: &str) -> Option<u64> {
     Some(ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
-/// The resident pages in the text of `statm`: its second field.
-fn statm_pages(text: &str) -> Option<u64> {
-    text.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// `Rss` in the text of `smaps_rollup`.
 fn rollup_rss_bytes(text: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
@@ -203,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::load::clock::now_us;
+    use crate::process::thread_cpu_time;
 
     #[test]
     fn texts_of_proc() {
@@ -211,9 +239,9 @@ mod tests {
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
         assert_eq!(stat_ns(stat), Some(300 * tick));
         assert_eq!((parent("7 (a"), stat_ns("7 (a) S 3"), parent("")), (None, None, None));
-        assert_eq!(schedstat_ns("123 45 6\n"), Some(123));
-        assert_eq!(schedstat_ns(""), None);
-        assert_eq!(statm_pages("765 443 415 5 0 123 0\n"), Some(443));
+        let spent = Spent { cpu_ns: 123, waited_ns: 45 };
+        assert_eq!(schedstat("123 45 6\n"), Some(spent));
+        assert_eq!((schedstat("123"), schedstat("")), (None, None));
         let rollup = "5-7 ---p 0 00:00 0 [rollup]\nRss:      1928 kB\nPss: 1 kB\n";
         assert_eq!(rollup_rss_bytes(rollup), Some(1928 << 10));
         assert_eq!(rollup_rss_bytes("Pss: 1 kB\n"), None);
@@ -263,8 +291,7 @@ mod tests {
         let (told, spun) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let spinner = std::thread::spawn(move || {
-            let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-            while cpu().tv_sec == 0 && cpu().tv_nsec < 60_000_000 {
+            while thread_cpu_time() < Duration::from_millis(60) {
                 std::hint::spin_loop();
             }
             told.send(()).unwrap();

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Characters of what a server answers that are shown.
+const WORDS_CHARS_MAX: usize = 200;
+/// No figure is above this: a pebibyte, 36 million years of CPU time.
+const FIGURE_MAX: f64 = 1_125_899_906_842_624.0;
 /// An answer that took longer is followed by a rest.
 const SLOW: Duration = Duration::from_millis(100);
 /// How many times as long as the answer took that rest is.
@@ -52,6 +56,12 @@ pub(super) struct Told {
     pub(super) rss_bytes: Option<f64>,
     /// Bytes in use in its heap.
     pub(super) heap_bytes: Option<f64>,
+    /// Messages queued for connections.
+    pub(super) deliveries: Option<f64>,
+    /// Sends to connections.
+    pub(super) sends: Option<f64>,
+    /// Whether a figure was none that can be, and is left out.
+    pub(super) is_absurd: bool,
 }
 
 impl Page {
@@ -121,7 +131,7 @@ impl Page {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         if head.split_whitespace().nth(1) != Some("200") {
             let first = head.lines().next().unwrap_or("nothing");
-            return Err(io::Error::other(format!("it answers: {first}")));
+            return Err(io::Error::other(format!("it answers: {}", harmless(first))));
         }
         Ok(told(body))
     }
@@ -188,6 +198,16 @@ fn length_in(answer: &[u8]) -> Option<usize> {
     length.trim().parse::<usize>().ok()?.checked_add(head + 4)
 }
 
+/// Words of a server as they can be shown: nothing that controls a terminal or turns the direction
+/// of writing, and not too many.
+fn harmless(words: &str) -> String {
+    let shown = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    words.chars().filter(shown).take(WORDS_CHARS_MAX).collect()
+}
+
 /// The figures in a text of Prometheus' format; of those with labels, the sum.
 fn told(text: &str) -> Told {
     let mut told = Told::default();
@@ -196,6 +216,8 @@ fn told(text: &str) -> Told {
         let place = match name {
             "process_cpu_seconds_total" => &mut told.cpu_s,
             "process_resident_memory_bytes" => &mut told.rss_bytes,
+            "shardwire_deliveries_total" => &mut told.deliveries,
+            "shardwire_sends_total" => &mut told.sends,
             // Of servers written in Go and in JavaScript.
             "shardwire_heap_bytes"
             | "go_memstats_heap_alloc_bytes"
@@ -204,8 +226,13 @@ fn told(text: &str) -> Told {
         };
         let labelled = line.rsplit_once('}').map_or(&line[name.len()..], |(_, rest)| rest);
         let value = labelled.split_whitespace().next().and_then(|value| value.parse::<f64>().ok());
-        if let Some(value) = value.filter(|value| value.is_finite()) {
-            *place = Some(place.unwrap_or(0.0) + value);
+        match value {
+            Some(value) if (0.0..=FIGURE_MAX).contains(&value) => {
+                *place = Some(place.unwrap_or(0.0) + value);
+            }
+            // No number: Prometheus tells so what it does not know.
+            None => {}
+            Some(value) => told.is_absurd |= !value.is_nan(),
         }
     }
     told
@@ -221,6 +248,9 @@ mod tests {
         process_cpu_seconds_total 12.5\n\
         process_resident_memory_bytes 1.048576e+06\n\
         process_resident_memory_bytes_max 7\n\
+        shardwire_deliveries_total{shard=\"0\"} 90\n\
+        shardwire_deliveries_total{shard=\"1\"} 10\n\
+        shardwire_sends_total 25\n\
         go_memstats_heap_alloc_bytes{a=\"x y} \"} 10 1700000000\n\
         go_memstats_heap_alloc_bytes{a=\"z\"} 32\n\
         junk\n";
@@ -243,7 +273,12 @@ mod tests {
         assert_eq!(told.cpu_s, Some(12.5));
         assert_eq!(told.rss_bytes, Some(1_048_576.0));
         assert_eq!(told.heap_bytes, Some(42.0));
+        assert_eq!((told.deliveries, told.sends), (Some(100.0), Some(25.0)));
         assert_eq!(super::told("process_cpu_seconds_total NaN\n"), Told::default());
+        for absurd in ["-1", "+Inf", "1e300"] {
+            let told = super::told(&format!("process_resident_memory_bytes {absurd}\n"));
+            assert_eq!((told.rss_bytes, told.is_absurd), (None, true), "{absurd}");
+        }
     }
 
     /// A server that answers one request.
@@ -276,6 +311,10 @@ mod tests {
         let mut page = answering("HTTP/1.1 401 Unauthorized\r\n\r\n".to_owned());
         let error = page.read(Wanted::Much).unwrap_err().to_string();
         assert_eq!(error, "it answers: HTTP/1.1 401 Unauthorized");
+        let hostile = format!("HTTP/1.1 500 \x1b[2J\u{202e}\u{7}{}\r\n\r\n", "x".repeat(500));
+        let error = answering(hostile).read(Wanted::Much).unwrap_err().to_string();
+        assert!(error.starts_with("it answers: HTTP/1.1 500 [2Jxxx"), "{error}");
+        assert!(error.len() < 250, "{error}");
         let long = "x".repeat(ANSWER_BYTES_MAX);
         let mut page = answering(format!("HTTP/1.1 200 OK\r\n\r\n{long}"));
         assert!(page.read(Wanted::Much).unwrap_err().to_string().contains("longer than 1048576"));

@@ -55,7 +55,7 @@ impl Url {
 
 /// Where a protocol is unless the URL says so: at the broker's own path for it (protocols.md
 /// section 1), else where its servers have it.
-pub(super) fn usual_path(dialect: Spoken) -> &'static str {
+pub fn usual_path(dialect: Spoken) -> &'static str {
     match dialect {
         Spoken::Topics => "/ws",
         Spoken::Events => "/events",

@@ -5,8 +5,12 @@
 
 use super::read::Read;
 use super::typed::Typed;
+use crate::load::account::NUMBER_MAX;
 use crate::load::layout::{Layout, STREAMS_MAX};
-use crate::load::scenario::{Credentials, Interest, Pace, Scenario, Spoken, Talk};
+use crate::load::outcome::POINTS_MAX;
+use crate::load::scenario::{
+    Credentials, Interest, Pace, SEARCH_STEPS_MAX, Scenario, Spoken, Talk,
+};
 
 /// Milliseconds that a window of a pair lasts at least: shorter ones measure the change of sides.
 const WINDOW_MS_MIN: u64 = 100;
@@ -35,6 +39,7 @@ pub(super) fn contradictions(
         read.refuse("floor.pairs", "there is nothing to compare where nobody publishes");
     }
     beside(scenario, read);
+    searching(scenario, read);
     let pairs = u64::from(scenario.floor_pairs);
     let measure_ms = scenario.times.measure_ms;
     if pairs > 0 && measure_ms < pairs * 2 * WINDOW_MS_MIN {
@@ -46,6 +51,27 @@ pub(super) fn contradictions(
     }
     if scenario.times.sample_ms > measure_ms {
         read.refuse("times.sample", format_args!("longer than times.measure = {measure_ms}ms"));
+    }
+    points(scenario, read);
+}
+
+/// Milliseconds as they are typed.
+fn span(ms: u64) -> String {
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+}
+
+/// Each sample is a point of the plots, which are kept to the end.
+fn points(scenario: &Scenario, read: &mut Read) {
+    let times = &scenario.times;
+    let windows = if scenario.search.is_some() { SEARCH_STEPS_MAX as u64 } else { 1 };
+    let each_ms = times.warm_up_ms + times.measure_ms + times.drain_ms;
+    let all_ms = times.settle_ms + windows * each_ms;
+    let points = all_ms.div_ceil(times.sample_ms);
+    if points > POINTS_MAX as u64 {
+        let least = all_ms.div_ceil(POINTS_MAX as u64);
+        let what =
+            format_args!("too short: {points} points of {POINTS_MAX}; allowed: from {least}ms");
+        read.refuse("times.sample", what);
     }
 }
 
@@ -90,8 +116,7 @@ fn named_server(scenario: &Scenario, read: &mut Read, warnings: &mut Vec<String>
         let place = read.place("crowd.per_address");
         warnings.push(format!("{place}: ignored, as the server is not on this machine"));
     }
-    let publishers = scenario.talk.as_ref().filter(|talk| !talk.members);
-    let all = scenario.crowd.connections + publishers.map_or(0, |talk| talk.publishers);
+    let all = scenario.connections();
     if !is_loopback && all > PORTS {
         warnings.push(format!(
             "{all} connections to another machine: one address has about {PORTS} ports"
@@ -136,7 +161,8 @@ fn crowd(scenario: &Scenario, read: &mut Read) {
     }
 }
 
-/// A stream is a publisher's messages to a topic.
+/// A stream is a publisher's messages to a topic, numbered.
+#[expect(clippy::cast_precision_loss, reason = "bounds far apart from what is typed")]
 fn streams(scenario: &Scenario, read: &mut Read) {
     let streams = Layout::streams_of_scenario(scenario);
     if streams > STREAMS_MAX {
@@ -146,6 +172,20 @@ fn streams(scenario: &Scenario, read: &mut Read) {
             format_args!(
                 "each publisher and topic it talks to is a stream to be numbered: {streams} \
                  streams; allowed: {STREAMS_MAX}"
+            ),
+        );
+    }
+    let Some(Pace::Open { per_s }) = scenario.talk.as_ref().map(|talk| talk.pace) else { return };
+    let times = &scenario.times;
+    let seconds = (times.warm_up_ms + times.measure_ms) as f64 / 1000.0;
+    let allowed = f64::from(NUMBER_MAX) * streams.max(1) as f64 / seconds;
+    // A search chooses its rates.
+    if scenario.search.is_none() && per_s > allowed {
+        read.refuse(
+            "talk.per_s",
+            format_args!(
+                "in {seconds} s more messages than a stream has numbers; allowed: up to \
+                 {allowed:.0}, or less time"
             ),
         );
     }
@@ -166,9 +206,14 @@ fn talking(scenario: &Scenario, talk: &Talk, typed: &Typed, read: &mut Read) {
     let workers = scenario.crowd.workers;
     match talk.pace {
         Pace::Open { .. } => {
+            let why = if scenario.search.is_some() {
+                "a search needs an open loop, which this is not of"
+            } else {
+                "is of a closed loop; talk.per_s makes it an open one"
+            };
             for key in ["talk.in_flight", "talk.batch"] {
                 if read.has(key) {
-                    read.refuse(key, "is of a closed loop; talk.per_s makes it an open one");
+                    read.refuse(key, why);
                 }
             }
             // Between two windows a schedule would go on, and come out in one burst after.
@@ -180,6 +225,14 @@ fn talking(scenario: &Scenario, talk: &Talk, typed: &Typed, read: &mut Read) {
             }
         }
         Pace::Closed { in_flight, batch } => {
+            if in_flight < talk.publishers {
+                let publishers = talk.publishers;
+                let what = "of which each has a message on its way";
+                read.refuse(
+                    "talk.in_flight",
+                    format_args!("fewer than talk.publishers = {publishers}, {what}"),
+                );
+            }
             if batch > in_flight {
                 let key = if read.has("talk.batch") { "talk.batch" } else { "talk.in_flight" };
                 read.refuse(key, format_args!("more at once than talk.in_flight = {in_flight}"));
@@ -194,6 +247,20 @@ fn talking(scenario: &Scenario, talk: &Talk, typed: &Typed, read: &mut Read) {
                 );
             }
         }
+    }
+}
+
+/// A search has many windows, each at its rate.
+fn searching(scenario: &Scenario, read: &mut Read) {
+    if scenario.search.is_none() {
+        return;
+    }
+    if scenario.talk.is_none() {
+        read.refuse("search.p99", "there is no rate to search where nobody publishes");
+    }
+    if scenario.storm.is_some() {
+        let why = "a storm breaks out once, and a search has many windows; allowed: one of the two";
+        read.refuse("search.p99", why);
     }
 }
 
@@ -212,6 +279,14 @@ fn beside(scenario: &Scenario, read: &mut Read) {
     }
     let measure_ms = scenario.times.measure_ms;
     if scenario.storm.as_ref().is_some_and(|storm| storm.at_ms >= measure_ms) {
-        read.refuse("storm.at", format_args!("not before the end: times.measure = {measure_ms}ms"));
+        let earlier = span(measure_ms / 3);
+        read.refuse(
+            "storm.at",
+            format_args!(
+                "not before the end: times.measure = {}; as --with storm.at={earlier}, or measure \
+                 longer",
+                span(measure_ms)
+            ),
+        );
     }
 }

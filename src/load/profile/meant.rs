@@ -11,10 +11,10 @@ use super::read::Read;
 use super::typed::{self, Typed};
 use super::value::{Span, Whole};
 use super::{Broker, Surroundings};
-use crate::load::floor::Mode;
+use crate::load::outcome::ROUGH_BELOW;
 use crate::load::scenario::{
-    Churn, Credentials, Crowd, Interest, Pace, Scenario, Slow, Spoken, Storm, Talk, Target, Times,
-    Tls,
+    Churn, Credentials, Crowd, Interest, Mode, Pace, Scenario, Search, Slow, Spoken, Storm, Talk,
+    Target, Times, Tls,
 };
 
 /// Connections of a crowd that says nothing.
@@ -25,9 +25,20 @@ const CONNECTING_MAX: u32 = 256;
 const PER_ADDRESS: u32 = 20_000;
 /// Bytes of a payload.
 const PAYLOAD_BYTES: u32 = 128;
-/// Milliseconds: warm-up, measuring, drain at the most, between two samples.
+/// Milliseconds: warm-up, measuring, drain at the most, between two samples; settling is made of
+/// others.
 const TIMES: Times =
-    Times { warm_up_ms: 2000, measure_ms: 10_000, drain_ms: 10_000, sample_ms: 250 };
+    Times { warm_up_ms: 2000, settle_ms: 0, measure_ms: 10_000, drain_ms: 10_000, sample_ms: 250 };
+/// Samples of the measuring at least, where none is asked for.
+const SAMPLES_MIN: u64 = 4;
+/// Milliseconds that the memory of a crowd settles that is worth a figure.
+const SETTLE_MS: u64 = 3000;
+/// Sample times that of another one does.
+const SETTLE_SAMPLES: u64 = 2;
+/// A search that says nothing.
+const SEARCH: Search = Search { p99_us: 10_000, within_percent: 10 };
+/// Deliveries a second that a search begins with, about: any server has them.
+const SEARCH_DELIVERIES_PER_S: f64 = 20_000.0;
 /// Milliseconds after the measuring began that a storm breaks out.
 const STORM_AT_MS: u64 = 3000;
 /// Where Debian and its kin keep the authorities that the machine trusts.
@@ -130,11 +141,14 @@ pub(super) fn scenario(
         at_ms: storm.at.map_or(STORM_AT_MS, Span::ms),
         back: storm.back.unwrap_or(true),
     });
-    let times = &typed.times;
+    let search = typed.search.as_ref().map(|search| Search {
+        p99_us: search.p99.map_or(SEARCH.p99_us, |p99| p99.0.as_micros() as u64),
+        within_percent: search.within.map_or(SEARCH.within_percent, Whole::u32),
+    });
     Scenario {
         name: name.to_owned(),
         target,
-        talk: typed.talk.as_ref().and_then(|typed| talk(typed, crowd.connections)),
+        talk: typed.talk.as_ref().and_then(|talks| talk(talks, &crowd, search.is_some())),
         churn: typed.churn.as_ref().map(|churn| Churn {
             per_s: churn.per_s.map_or(crowd.connections.div_ceil(10), Whole::u32),
             resets: churn.resets.unwrap_or(false),
@@ -144,15 +158,27 @@ pub(super) fn scenario(
             bytes_per_s: slow.bytes_per_s.map_or(0, Whole::u32),
         }),
         storm,
-        times: Times {
-            warm_up_ms: times.warm_up.map_or(TIMES.warm_up_ms, Span::ms),
-            measure_ms: times.measure.map_or(TIMES.measure_ms, Span::ms),
-            drain_ms: times.drain.map_or(TIMES.drain_ms, Span::ms),
-            sample_ms: times.sample.map_or(TIMES.sample_ms, Span::ms),
-        },
+        times: self::times(&typed.times, crowd.connections),
         floor_mode: floor_mode(typed),
+        search,
         floor_pairs: typed.floor.as_ref().and_then(|it| it.pairs).map_or(0, Whole::u32),
         crowd,
+    }
+}
+
+fn times(times: &typed::Times, connections: u32) -> Times {
+    let measure_ms = times.measure.map_or(TIMES.measure_ms, Span::ms);
+    // Some points of a short measuring, too.
+    let usual_ms = TIMES.sample_ms.min(measure_ms / SAMPLES_MIN);
+    let sample_ms = times.sample.map_or(usual_ms, Span::ms);
+    let least_ms = if connections >= ROUGH_BELOW { SETTLE_MS } else { 0 };
+    let settle_ms = least_ms.max(SETTLE_SAMPLES * sample_ms);
+    Times {
+        warm_up_ms: times.warm_up.map_or(TIMES.warm_up_ms, Span::ms),
+        settle_ms: times.settle.map_or(settle_ms, Span::ms),
+        measure_ms,
+        drain_ms: times.drain.map_or(TIMES.drain_ms, Span::ms),
+        sample_ms,
     }
 }
 
@@ -186,18 +212,30 @@ fn floor_mode(typed: &Typed) -> Mode {
 }
 
 /// Nobody publishes where the number of publishers is 0; all members do where none is given.
-fn talk(talk: &typed::Talk, connections: u32) -> Option<Talk> {
+fn talk(talk: &typed::Talk, crowd: &Crowd, searches: bool) -> Option<Talk> {
     let members = talk.members.unwrap_or(false);
-    let publishers = talk.publishers.map_or(if members { connections } else { 1 }, Whole::u32);
-    let in_flight = talk.in_flight.map_or(1, Whole::u32);
-    let closed = Pace::Closed { in_flight, batch: talk.batch.map_or(1, Whole::u32) };
-    let pace = talk.per_s.map_or(closed, |per_s| Pace::Open { per_s: per_s.0 });
+    let all = if members { crowd.connections } else { 1 };
+    let publishers = talk.publishers.map_or(all, Whole::u32);
+    // One for each, as a closed loop wants.
+    let in_flight = talk.in_flight.map_or(publishers, Whole::u32);
+    let unsaid = if searches {
+        Pace::Open { per_s: first_per_s(crowd) }
+    } else {
+        Pace::Closed { in_flight, batch: talk.batch.map_or(1, Whole::u32) }
+    };
+    let pace = talk.per_s.map_or(unsaid, |per_s| Pace::Open { per_s: per_s.0 });
     (publishers > 0).then(|| Talk {
         publishers,
         members,
         pace,
         payload_bytes: talk.payload_bytes.map_or(PAYLOAD_BYTES, Whole::u32),
     })
+}
+
+/// Where a search begins that no rate is given for: with few deliveries a second.
+fn first_per_s(crowd: &Crowd) -> f64 {
+    let deliveries = f64::from(crowd.connections) * f64::from(crowd.subscriptions);
+    (SEARCH_DELIVERIES_PER_S * f64::from(crowd.topics) / deliveries).round().clamp(1.0, 1000.0)
 }
 
 /// The broker to start: one shard on the first processor, and the load on the others, where there

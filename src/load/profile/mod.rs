@@ -13,6 +13,7 @@ mod check;
 mod meant;
 mod problem;
 mod read;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -21,8 +22,9 @@ mod value;
 use std::io;
 use std::net::SocketAddr;
 
+pub use address::usual_path;
 pub use problem::{Problem, Problems};
-pub use read::Given;
+pub use read::{Given, is_likely_secret};
 
 use crate::load::scenario::Scenario;
 use read::Read;
@@ -105,6 +107,29 @@ pub fn settle(
     flags: &[Given],
     around: &Surroundings<'_>,
 ) -> Result<Settled, Problems> {
+    settle_with(source, flags, around).map(|(settled, _)| settled)
+}
+
+/// What is meant by a profile and the flags over it, as a profile again: every default in it,
+/// secrets left out.
+///
+/// # Errors
+/// As of [`settle`].
+pub fn shown(
+    source: Source<'_>,
+    flags: &[Given],
+    around: &Surroundings<'_>,
+) -> Result<String, Problems> {
+    let (settled, read) = settle_with(source, flags, around)?;
+    let header = source.text.split_inclusive('\n').take_while(|line| line.starts_with('#'));
+    Ok(shown::text(&settled, &read, &header.collect::<String>()))
+}
+
+fn settle_with(
+    source: Source<'_>,
+    flags: &[Given],
+    around: &Surroundings<'_>,
+) -> Result<(Settled, Read), Problems> {
     let mut read = Read::default();
     read.file(source.file, source.text);
     read.flags(flags);
@@ -115,7 +140,7 @@ pub fn settle(
     let mut warnings = Vec::new();
     check::contradictions(&scenario, &typed, own, &mut read, &mut warnings);
     if read.problems.is_empty() {
-        Ok(Settled { scenario, broker, warnings })
+        Ok((Settled { scenario, broker, warnings }, read))
     } else {
         Err(Problems(read.problems))
     }

@@ -21,10 +21,13 @@ const SHOWN_CHARS_MAX: usize = 60;
 const HIDDEN: &str = "(hidden)";
 /// What is said of a key that no profile has.
 const UNKNOWN: &str = "unknown key";
+/// Letters by which a key may be off to be taken for another.
+const MISTYPED_MAX: usize = 2;
 /// What no error shows.
 const SECRETS: [&str; 2] = ["target.token", "target.secret"];
 /// Keys that a flag for the first of them drops from the profile.
-const RIVALS: [(&str, &[&str]); 7] = [
+const RIVALS: [(&str, &[&str]); 8] = [
+    ("search.p99", &["talk.in_flight", "talk.batch"]),
     ("talk.per_s", &["talk.in_flight", "talk.batch"]),
     ("talk.in_flight", &["talk.per_s"]),
     ("talk.batch", &["talk.per_s"]),
@@ -156,6 +159,16 @@ impl Read {
         self.seen.contains_key(key)
     }
 
+    /// A value as it was given; the section of what stands before all sections is empty.
+    pub(super) fn given(&self, section: &str, key: &str) -> Option<&Value> {
+        if section.is_empty() { self.table.get(key) } else { self.table.get(section)?.get(key) }
+    }
+
+    /// Whether a section is there, be it empty.
+    pub(super) fn has_section(&self, section: &str) -> bool {
+        self.table.get(section).is_some_and(Value::is_table)
+    }
+
     /// Whether a key was given by a flag.
     pub(super) fn has_flag(&self, key: &str) -> bool {
         self.seen.get(key).is_some_and(|seen| matches!(seen.origin, Origin::Flag(_)))
@@ -187,7 +200,8 @@ impl Read {
         };
         if let Some(what) = what {
             // A key that is none may be a secret's, mistyped.
-            let shown = if what.starts_with(UNKNOWN) { HIDDEN.to_owned() } else { shown };
+            let is_hidden = what.starts_with(UNKNOWN) && may_be_secret(name, &value);
+            let shown = if is_hidden { HIDDEN.to_owned() } else { shown };
             self.problems.push(Problem::new(format_args!("{origin}: {key} = {shown}"), what));
             self.seen.entry(key).or_insert(Seen { origin, shown });
             return;
@@ -214,10 +228,33 @@ impl Read {
     }
 }
 
+/// Whether the value of a setting is likely secret, by its key.
+pub fn is_likely_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "key", "token", "password", "url"].iter().any(|word| key.contains(word))
+}
+
+/// Whether an unknown key may be that of a secret, or its value hold one.
+fn may_be_secret(name: &str, value: &Value) -> bool {
+    let near = |secret: &str| distance(name, secret) <= MISTYPED_MAX;
+    value.is_table()
+        || is_likely_secret(name)
+        || ["secret", "token", "password"].iter().any(|secret| near(secret))
+}
+
+/// Whether one of the broker's settings is likely secret; what is no setting may be anything.
+fn has_secret_setting(value: &Value) -> bool {
+    let is_secret = |one: &Value| {
+        let setting = one.as_str().and_then(|text| text.split_once('='));
+        setting.is_none_or(|(key, _)| is_likely_secret(key))
+    };
+    value.as_array().map_or_else(|| is_secret(value), |all| all.iter().any(is_secret))
+}
+
 /// A value on one line, cut with an ellipsis; nothing of a secret.
 fn shown(key: &str, value: &Value) -> String {
     let is_secret = SECRETS.contains(&key)
-        || key == "broker.settings"
+        || (key == "broker.settings" && has_secret_setting(value))
         || (key == "target.url" && value.as_str().is_some_and(|url| url.contains(['?', '@'])));
     if is_secret {
         return HIDDEN.to_owned();
@@ -238,16 +275,34 @@ fn plainly(message: &str, key: &str) -> String {
     if expected.is_empty() {
         what.to_owned()
     } else if what.starts_with("unknown field") {
+        let mistyped = what.split('`').nth(1).unwrap_or(last);
+        let meant = expected.split(", ").map(|known| (distance(mistyped, known), known));
+        let meant = meant.min().filter(|(letters, _)| *letters <= MISTYPED_MAX);
+        let meant = meant.map_or_else(String::new, |(_, it)| format!(" (did you mean {it}?)"));
         let section = key.strip_suffix(last).and_then(|it| it.strip_suffix('.'));
         match section {
             Some(section) if !what.contains(&format!("`{section}`")) => {
-                format!("{UNKNOWN}; {section} has: {expected}")
+                format!("{UNKNOWN}{meant}; {section} has: {expected}")
             }
-            _ => format!("{UNKNOWN}; allowed: {expected}"),
+            _ => format!("{UNKNOWN}{meant}; allowed: {expected}"),
         }
     } else {
         format!("allowed: {expected}")
     }
+}
+
+/// Letters to insert, remove or change to make one word the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (at, one) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (place, other) in (1..).zip(b.bytes()) {
+            let changed = diagonal + usize::from(one != other);
+            diagonal = row[place];
+            row[place] = changed.min(diagonal + 1).min(row[place - 1] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// The line of a byte, counted from 1.

@@ -1,3 +1,6 @@
+mod search;
+mod shown;
+
 use std::net::IpAddr;
 
 use super::*;
@@ -119,23 +122,28 @@ shards = 65
 settings = [\"nothing\"]
 ";
     let dialects = "topics, events, channels, socketio, nats, mqtt, nchan";
-    let sections = "about, target, crowd, talk, churn, slow, storm, times, floor, broker";
+    let sections = "about, target, crowd, talk, churn, slow, storm, times, search, floor, broker";
     let expected = [
-        format!("p.toml:1: abuot = (hidden): unknown key; allowed: {sections}"),
-        "p.toml:3: crowd.connections = 0: allowed: a whole number from 1 to 10000000".into(),
-        "p.toml:4: crowd.topics = \"many\": allowed: a whole number from 1 to 10000000".into(),
-        "p.toml:5: crowd.colour = (hidden): unknown key; crowd has: connections, topics, \
+        format!("p.toml:1: abuot = 1: unknown key (did you mean about?); allowed: {sections}"),
+        "p.toml:3: crowd.connections = 0: allowed: a whole number from 1 to 10000000, as 1000 or 1k"
+            .into(),
+        "p.toml:4: crowd.topics = \"many\": allowed: a whole number from 1 to 10000000, as 1000 or \
+         1k"
+            .into(),
+        "p.toml:5: crowd.colour = true: unknown key; crowd has: connections, topics, \
          subscriptions, interest, connect_per_s, connecting_max, per_address, workers, processors"
             .into(),
         "p.toml:6: crowd.interest = \"vague\": allowed: exact or wildcard".into(),
         "p.toml:7: crowd.processors = \"3-1\": allowed: processors by number from 0, as \"1\" or \
          \"0,2-3\""
             .into(),
-        "p.toml:9: talk.payload_bytes = 10: allowed: a whole number from 34 to 1048576".into(),
+        "p.toml:9: talk.payload_bytes = 10: allowed: a whole number from 34 to 1048576, as 1000 or \
+         1k"
+            .into(),
         "p.toml:10: talk.per_s = 0.0009: allowed: a number from 0.001 to 1000000000".into(),
         "p.toml:12: times.measure = \"10\": allowed: a time from 100ms to 24h, as 10s, 500ms or 2m"
             .into(),
-        format!("p.toml:14: nonsense.a = (hidden): unknown key; allowed: {sections}"),
+        format!("p.toml:14: nonsense.a = 1: unknown key; allowed: {sections}"),
         format!("p.toml:16: target.dialect = \"floor\": allowed: {dialects}"),
         "p.toml:17: target.secret = (hidden): allowed: a string".into(),
         "p.toml:19: broker.shards = 65: allowed: a whole number from 1 to 64".into(),
@@ -260,14 +268,52 @@ fn choices_that_do_not_go_together_are_told() {
 }
 
 #[test]
+fn what_a_run_cannot_hold_is_told() {
+    for (text, expected) in [
+        (
+            "[talk]\npublishers = 3\nin_flight = 2",
+            "p.toml:3: talk.in_flight = 2: fewer than talk.publishers = 3",
+        ),
+        (
+            "[talk]\nper_s = 1e6\n[times]\nmeasure = \"1h\"",
+            "p.toml:2: talk.per_s = 1000000.0: in 3602 s more messages than a stream has numbers; \
+             allowed: up to 596192, or less time",
+        ),
+        (
+            "[times]\nmeasure = \"6h\"\nsample = \"40ms\"",
+            "p.toml:3: times.sample = \"40ms\": too short: 540302 points of 500000; allowed: from \
+             44ms",
+        ),
+    ] {
+        let found = problems(text, &[]);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].contains(expected), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn only_secrets_are_hidden() {
+    let one = |text, flags| problems(text, flags).remove(0);
+    assert!(one("[target]\ntokne = \"s\"", &[]).contains("tokne = (hidden): unknown key (did"));
+    assert!(one("[nonsense]\na = { b = \"s\" }", &[]).contains("(hidden)"));
+    assert!(
+        one("[crowd]\ntopic = 5", &[]).contains("topic = 5: unknown key (did you mean topics?)")
+    );
+    let fraction = one("", &[("crowd.connections", "10.0000001")]);
+    assert!(fraction.contains("crowd.connections = 10.0000001: allowed: a whole"), "{fraction}");
+    let late = one("[storm]\nat = \"3s\"\n[times]\nmeasure = \"1s\"", &[]);
+    assert!(late.contains("times.measure = 1s; as --with storm.at=333ms"), "{late}");
+}
+
+#[test]
 fn flags_count_more_and_drop_what_they_contradict() {
     let fanout = built_in("fanout").unwrap();
     let pace = |flags| settled(fanout, flags).unwrap().scenario.talk.unwrap().pace;
     assert_eq!(pace(&[("talk.per_s", "5.5")]), Pace::Open { per_s: 5.5 });
     assert_eq!(pace(&[("talk.in_flight", "1_000")]), Pace::Closed { in_flight: 1000, batch: 1 });
     let chat = built_in("chat").unwrap();
-    let closed = settled(chat, &[("talk.in_flight", "4")]).unwrap().scenario.talk.unwrap();
-    assert_eq!(closed.pace, Pace::Closed { in_flight: 4, batch: 1 });
+    let closed = settled(chat, &[("talk.in_flight", "4k")]).unwrap().scenario.talk.unwrap();
+    assert_eq!(closed.pace, Pace::Closed { in_flight: 4000, batch: 1 });
     let silent = settled(fanout, &[("talk.publishers", "0")]).unwrap().scenario;
     assert_eq!(silent.talk, None);
     let talking = settled(built_in("idle").unwrap(), &[("talk.per_s", "1")]).unwrap().scenario;
@@ -276,6 +322,17 @@ fn flags_count_more_and_drop_what_they_contradict() {
     let settings = settled(slow, &[("broker.settings", "\"a.b=c=d\"")]).unwrap().broker.unwrap();
     assert_eq!(settings.settings.len(), 4);
     assert_eq!(settings.settings[3], ("a.b".to_owned(), "c=d".to_owned()));
+}
+
+#[test]
+fn what_is_not_said_goes_by_what_is() {
+    let settle = |text| settled(text, &[]).unwrap().scenario.times.settle_ms;
+    assert_eq!(settle("[crowd]\nconnections = 9999"), 500);
+    assert_eq!(settle("[crowd]\nconnections = 10000"), 3000);
+    assert_eq!(settle("[crowd]\nconnections = 10000\n[times]\nsample = \"2s\""), 4000);
+    assert_eq!(settle("[crowd]\nconnections = 10000\n[times]\nsettle = \"0s\""), 0);
+    let pace = |text| settled(text, &[]).unwrap().scenario.talk.unwrap().pace;
+    assert_eq!(pace("[talk]\npublishers = 3"), Pace::Closed { in_flight: 3, batch: 1 });
 }
 
 #[test]
@@ -338,6 +395,8 @@ fn what_is_at_the_bounds_is_allowed() {
         ("[crowd]\ninterest = \"wildcard\"\nsubscriptions = 2\ntopics = 40", &[]),
         ("[crowd]\ntopics = 1048576\n[talk]", &[]),
         ("[crowd]\ntopics = 524288\n[talk]\npublishers = 2", &[]),
+        ("[talk]\nper_s = 1e6\n[crowd]\ntopics = 2\n[times]\nmeasure = \"1h\"", &[]),
+        ("[times]\nmeasure = \"6h\"\nsample = \"44ms\"", &[]),
         // Who only holds connections has no streams.
         ("[crowd]\ntopics = 2000000", &[]),
     ] {

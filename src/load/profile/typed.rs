@@ -8,9 +8,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::value::{Fraction, Processors, Protocol, Span, Whole};
-use crate::load::floor::Mode;
-use crate::load::scenario::Interest;
+use super::value::{Fraction, Latency, Processors, Protocol, Span, Whole};
+use crate::load::scenario::{Interest, Mode};
 use crate::load::stamp::STAMP_BYTES;
 
 /// Connections, topics and the like.
@@ -32,6 +31,7 @@ pub(super) struct Typed {
     pub(super) slow: Option<Slow>,
     pub(super) storm: Option<Storm>,
     pub(super) times: Times,
+    pub(super) search: Option<Search>,
     pub(super) floor: Option<Floor>,
     pub(super) broker: Broker,
 }
@@ -107,9 +107,18 @@ pub(super) struct Storm {
 #[serde(deny_unknown_fields, default, expecting = "a table: [times]")]
 pub(super) struct Times {
     pub(super) warm_up: Option<Span<0>>,
+    pub(super) settle: Option<Span<0>>,
     pub(super) measure: Option<Span<100>>,
     pub(super) drain: Option<Span<100>>,
     pub(super) sample: Option<Span<20>>,
+}
+
+/// The search for the highest rate.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table: [search]")]
+pub(super) struct Search {
+    pub(super) p99: Option<Latency>,
+    pub(super) within: Option<Whole<1, 100>>,
 }
 
 /// The bare send loop beside it.

@@ -13,6 +13,9 @@ use crate::load::scenario::Spoken;
 
 /// The longest time in a profile.
 const SPAN_MAX: Duration = Duration::from_hours(24);
+/// The least and the most that a bound of latency may be.
+const LATENCY_MIN: Duration = Duration::from_micros(100);
+const LATENCY_MAX: Duration = Duration::from_mins(1);
 /// The lowest rate, a second: a message in a quarter of an hour.
 const FRACTION_MIN: f64 = 0.001;
 /// The highest rate, a second.
@@ -39,7 +42,8 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
             type Value = Whole<MIN, MAX>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a whole number from {MIN} to {MAX}")
+                write!(f, "a whole number from {MIN} to {MAX}")?;
+                if MAX >= 1000 { f.write_str(", as 1000 or 1k") } else { Ok(()) }
             }
 
             fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
@@ -48,9 +52,40 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
                     _ => Err(E::invalid_value(Unexpected::Signed(value), &self)),
                 }
             }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+                match whole(value).filter(|_| value.fract() == 0.0) {
+                    Some(number) if (MIN..=MAX).contains(&number) => Ok(Whole(number)),
+                    _ => Err(E::invalid_value(Unexpected::Float(value), &self)),
+                }
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                match scaled(text).and_then(whole) {
+                    Some(number) if (MIN..=MAX).contains(&number) => Ok(Whole(number)),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
         }
-        deserializer.deserialize_i64(Reader::<MIN, MAX>)
+        deserializer.deserialize_any(Reader::<MIN, MAX>)
     }
+}
+
+/// A number that has no decimals, but for what a product of decimals is off by.
+#[expect(clippy::cast_sign_loss, reason = "none below 0 gets there")]
+fn whole(number: f64) -> Option<u64> {
+    let nearest = number.round();
+    let is_whole = (number - nearest).abs() < 1e-6 && (0.0..1e15).contains(&nearest);
+    is_whole.then_some(nearest as u64)
+}
+
+/// A number with `k`, `M` or `G` behind it, as `1.5k`. What has none is no text in a profile.
+fn scaled(text: &str) -> Option<f64> {
+    let (number, size) = [("k", 1e3), ("M", 1e6), ("G", 1e9)]
+        .into_iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)))?;
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    number.parse::<f64>().ok().filter(|_| is_plain).map(|number| number * size)
 }
 
 /// A rate a second: from a thousandth, may have decimals.
@@ -79,8 +114,13 @@ impl<'de> Deserialize<'de> for Fraction {
                     Err(E::invalid_value(Unexpected::Float(value), &self))
                 }
             }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Fraction, E> {
+                let refused = || E::invalid_value(Unexpected::Str(text), &self);
+                scaled(text).ok_or_else(refused).and_then(|value| self.visit_f64(value))
+            }
         }
-        deserializer.deserialize_f64(Reader)
+        deserializer.deserialize_any(Reader)
     }
 }
 
@@ -114,6 +154,33 @@ impl<'de, const MIN_MS: u64> Deserialize<'de> for Span<MIN_MS> {
             }
         }
         deserializer.deserialize_str(Reader::<MIN_MS>)
+    }
+}
+
+/// A bound of latency: from a tenth of a millisecond to a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Latency(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Latency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Latency;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time from 100us to 60s, as 10ms or 500us")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Latency, E> {
+                let fine = text.strip_suffix("us").and_then(|number| number.parse().ok());
+                let span = fine.map(Duration::from_micros).or_else(|| duration(text));
+                match span {
+                    Some(span) if (LATENCY_MIN..=LATENCY_MAX).contains(&span) => Ok(Latency(span)),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_str(Reader)
     }
 }
 

@@ -4,22 +4,22 @@
 
 use std::time::Duration;
 
-use super::faults;
-use super::figures::{bytes, count, micros, rate, rough, several, share, span};
-use crate::load::floor::Mode;
-use crate::load::outcome::{Floor, Outcome, Percentiles, Server};
-use crate::load::scenario::{Interest, Pace, Scenario, Tls};
-
-/// Connections below which what a server makes once weighs too much in the memory of each.
-const ROUGH_BELOW: u32 = 10_000;
+use super::{hints, search};
+use crate::load::judge::{self, is_counted};
+use crate::load::numbers::{bytes, count, micros, rate, rough, several, share, span};
+use crate::load::outcome::{Floor, Outcome, Percentiles, ROUGH_BELOW, Server};
 
 /// All of them.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Whether all went as it must: see [`faults::is_sound`].
+    /// Whether all went as it must: see [`judge::is_sound`].
     pub is_sound: bool,
     /// Loss, doubles and order in a line.
     pub verdict: String,
+    /// What may help against its faults.
+    pub hints: Vec<String>,
+    /// The answer of a search, where there was one.
+    pub answer: Option<String>,
     /// The few that matter most.
     pub key: Vec<Fact>,
     /// Percentiles of times: of what, and they.
@@ -39,7 +39,8 @@ pub struct Fact {
     pub note: String,
 }
 
-fn fact(name: &str, value: impl Into<String>, note: impl Into<String>) -> Fact {
+/// One of them.
+pub(super) fn fact(name: &str, value: impl Into<String>, note: impl Into<String>) -> Fact {
     Fact { name: name.to_owned(), value: value.into(), note: note.into() }
 }
 
@@ -48,21 +49,21 @@ pub fn of(outcome: &Outcome) -> Facts {
     let mut groups = vec![("deliveries", deliveries(outcome))];
     if let Some(server) = &outcome.server {
         groups.push(("server", server_cpu(server, outcome.floor.as_ref())));
-        groups.push(("memory", server_memory(server, is_rough(outcome))));
+        groups.push(("memory", server_memory(server, outcome)));
     }
     groups.push(("connecting", connecting(outcome)));
     groups.push(("load", load(outcome)));
     groups.retain(|(_, facts)| !facts.is_empty());
     let mut times = Vec::new();
     times.extend(outcome.latency_us.map(|latency| ("delivery", latency)));
-    if outcome.connecting.subscribed > 0 {
-        times.push(("connecting", outcome.connecting.latency_us));
-    }
+    times.extend(outcome.connecting.latency_us.map(|latency| ("connecting", latency)));
     times.extend(outcome.connecting.returning_us.map(|returning| ("returning", returning)));
     times.extend(outcome.load.late_us.map(|late| ("sent late by", late)));
     Facts {
-        is_sound: faults::is_sound(outcome),
+        is_sound: judge::is_sound(outcome),
         verdict: verdict(outcome),
+        hints: hints::of(&outcome.connecting.reasons.join("; "), &outcome.scenario),
+        answer: search::answer(outcome),
         key: key(outcome),
         times,
         groups,
@@ -70,13 +71,25 @@ pub fn of(outcome: &Outcome) -> Facts {
 }
 
 fn verdict(outcome: &Outcome) -> String {
-    let account = &outcome.deliveries.account;
+    if !is_counted(outcome) {
+        return "loss, doubles and order were not counted".to_owned();
+    }
+    let account = outcome.deliveries.account();
     let astray = match account.astray {
         0 => String::new(),
         astray => format!(", {} astray", count(astray)),
     };
+    // What is not there yet may be lost or late: nobody can tell.
+    let unarrived = match account.unarrived {
+        0 => String::new(),
+        unarrived => format!(", {} not arrived when the drain ended", count(unarrived)),
+    };
+    let unsent = match outcome.deliveries.unsent.unwrap_or(0) {
+        0 => String::new(),
+        unsent => format!("; {} unsent", several(unsent, "message")),
+    };
     format!(
-        "{} lost, {} doubled, {} out of order{astray} of {}",
+        "{} lost{unarrived}, {} doubled, {} out of order{astray} of {}{unsent}",
         count(account.lost),
         count(account.duplicated),
         count(account.out_of_order),
@@ -96,9 +109,9 @@ fn connections(fan_out: f64) -> String {
 
 fn key(outcome: &Outcome) -> Vec<Fact> {
     let mut facts = Vec::new();
-    if outcome.deliveries.measured > 0 {
+    if let (Some(_), Some(per_s)) = (&outcome.scenario.talk, outcome.deliveries.per_second) {
         let note = format!("of {}", several(outcome.deliveries.published, "message"));
-        facts.push(fact("Deliveries", rate(outcome.deliveries.per_second), note));
+        facts.push(fact("Deliveries", rate(per_s), note));
     }
     if let Some(latency) = outcome.latency_us {
         let note = format!("p50 {}", micros(to_f64(latency.p50)));
@@ -123,30 +136,50 @@ fn key(outcome: &Outcome) -> Vec<Fact> {
     let wanted = u64::from(outcome.scenario.crowd.connections);
     let subscribed = u64::from(outcome.connecting.subscribed);
     let note = format!("{} of {}", count(subscribed), count(wanted));
-    facts.push(fact("Connecting", rate(outcome.connecting.per_second), note));
+    facts.extend(outcome.connecting.per_second.map(|it| fact("Connecting", rate(it), note)));
     facts
 }
 
 fn deliveries(outcome: &Outcome) -> Vec<Fact> {
     let deliveries = &outcome.deliveries;
-    let account = &deliveries.account;
+    let account = deliveries.account();
     let mut facts = Vec::new();
-    if deliveries.measured > 0 {
+    // Of what an interrupted run did not come to there is nothing to tell.
+    let per_s = deliveries.per_second.unwrap_or(0.0);
+    let is_measured = deliveries.per_second.is_some();
+    if outcome.scenario.talk.is_some() && deliveries.measured == 0 && is_measured {
+        facts.push(fact("published", count(deliveries.published), "messages"));
+        facts.push(fact("delivered", rate(0.0), "nothing of what was measured"));
+    } else if deliveries.measured > 0 {
         let fan_out = to_f64(deliveries.measured) / to_f64(deliveries.published.max(1));
-        let per_s = rate(deliveries.per_second / fan_out);
+        let published = rate(per_s / fan_out);
         let messages = several(deliveries.published, "message");
         let note = format!("{messages}, each to {} on average", connections(fan_out));
-        facts.push(fact("published", per_s, note));
-        let wire = bytes(deliveries.per_second * deliveries.frame_bytes);
-        let note = format!("{wire}/s in frames of {}", bytes(deliveries.frame_bytes));
-        let value = rate(deliveries.per_second);
-        let note = format!("{note}; {} measured", count(deliveries.measured));
-        facts.push(fact("delivered", value, note));
+        facts.push(fact("published", published, note));
+        let wire = deliveries.frame_bytes.map_or_else(String::new, |frame| {
+            format!("{}/s in frames of {}; ", bytes(per_s * frame), bytes(frame))
+        });
+        let note = format!("{wire}{} measured", count(deliveries.measured));
+        facts.push(fact("delivered", rate(per_s), note));
+    }
+    if account.lost + account.unarrived > 0 {
+        let note = format!("of {} due, warm-up included", count(account.expected));
+        facts.push(fact("arrived", count(account.received), note));
     }
     let more = [
+        ("lost", account.lost, "a later one of their stream came"),
+        ("not arrived", account.unarrived, "nor a later one when the drain ended: lost or late"),
         ("astray", account.astray, "came to who had not asked for them"),
+        ("early", account.early, "came before the time in their stamp"),
+        (
+            "late",
+            deliveries.late.unwrap_or(0),
+            "deliveries after the drain of their window, or not at all",
+        ),
+        ("unread", deliveries.unread.unwrap_or(0), "messages that the server did not read in time"),
         ("withheld", account.withheld, "from slow or ended connections: policy, not loss"),
-        ("refused", account.refused, "requests, by the server"),
+        ("refused", account.publishes_refused, "messages, by the server"),
+        ("turned away", account.refused.saturating_sub(account.publishes_refused), "who came back"),
         ("replaced", account.replaced, "connections that left"),
     ];
     facts.extend(
@@ -194,15 +227,17 @@ fn is_rough(outcome: &Outcome) -> bool {
     outcome.connecting.subscribed < ROUGH_BELOW
 }
 
-fn server_memory(server: &Server, is_rough: bool) -> Vec<Fact> {
+fn server_memory(server: &Server, outcome: &Outcome) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(rss) = server.rss_bytes_per_connection {
-        let what = "resident, as the kernel counts";
+        // Allocators give pages back late: the figure is of this time.
+        let settle = span(Duration::from_millis(outcome.scenario.times.settle_ms));
+        let what = format!("resident, as the kernel counts, {settle} after the last came");
         let below = count(ROUGH_BELOW.into());
-        let note = if is_rough {
+        let note = if is_rough(outcome) {
             format!("{what}; rough below {below} connections: what is made once weighs as much")
         } else {
-            what.to_owned()
+            what
         };
         facts.push(fact("RSS a connection", bytes(rss), note));
     }
@@ -221,13 +256,24 @@ fn connecting(outcome: &Outcome) -> Vec<Fact> {
     let connecting = &outcome.connecting;
     let wanted = outcome.scenario.crowd.connections;
     let subscribed = count(u64::from(connecting.subscribed));
-    let note = format!("of {}, {}", count(u64::from(wanted)), rate(connecting.per_second));
+    let pace = connecting.per_second.map_or_else(String::new, |it| format!(", {}", rate(it)));
+    let note = format!("of {}{pace}", count(u64::from(wanted)));
     let mut facts = vec![fact("subscribed", subscribed, note)];
+    facts.extend(storm(outcome));
     if connecting.failed > 0 {
         let reasons = connecting.reasons.join("; ");
         facts.push(fact("failed", count(u64::from(connecting.failed)), reasons));
     }
     facts
+}
+
+/// Who was lost in a storm and came back.
+fn storm(outcome: &Outcome) -> Option<Fact> {
+    let storm = outcome.scenario.storm.as_ref()?;
+    let account = outcome.deliveries.account.as_ref()?;
+    let all = u64::from(storm.connections);
+    let back = if storm.back { all.saturating_sub(account.away) } else { 0 };
+    Some(fact("storm", format!("lost {}", count(all)), format!("back {}", count(back))))
 }
 
 fn load(outcome: &Outcome) -> Vec<Fact> {
@@ -236,106 +282,15 @@ fn load(outcome: &Outcome) -> Vec<Fact> {
         1 => "the one process".to_owned(),
         more => format!("the busiest of {more} processes"),
     };
-    let mut facts = vec![fact("busy", share(load.busiest), workers)];
-    if outcome.deliveries.measured > 0 {
-        let each = load.cpu_us / to_f64(outcome.deliveries.measured);
+    let mut facts = Vec::new();
+    facts.extend(load.busiest.map(|busiest| fact("busy", share(busiest), workers)));
+    if let Some(cpu_us) = load.cpu_us.filter(|_| outcome.deliveries.measured > 0) {
+        let each = cpu_us / to_f64(outcome.deliveries.measured);
         facts.push(fact("CPU a delivery", micros(each), "all processes"));
     }
-    let rss = bytes(load.rss_bytes_per_connection);
-    facts.push(fact("RSS a connection", rss, "of the load's own"));
+    let rss = load.rss_bytes_per_connection;
+    facts.extend(rss.map(|rss| fact("RSS a connection", bytes(rss), "of the load's own")));
     facts
-}
-
-/// What was done, for those who were not there.
-pub fn scenario(scenario: &Scenario) -> Vec<Fact> {
-    let Scenario {
-        target, crowd, talk, churn, slow, storm, times, floor_pairs, floor_mode, ..
-    } = scenario;
-    let ms = |ms| span(Duration::from_millis(ms));
-    let extension = if target.compression { "permessage-deflate" } else { "" };
-    let mut facts = vec![fact("server", url(scenario), dialect(scenario))];
-    facts.push(fact("compression", if target.compression { "offered" } else { "no" }, extension));
-    if let Some(Tls::Any) = target.tls {
-        facts.push(fact("certificate", "not checked", ""));
-    }
-    facts.push(fact("crowd", several(crowd.connections.into(), "connection"), interest(scenario)));
-    match talk {
-        None => facts.push(fact("talk", "nobody publishes", "")),
-        Some(talk) => {
-            let whose = if talk.members { "of the crowd" } else { "beside the crowd" };
-            facts.push(fact("talk", several(talk.publishers.into(), "publisher"), whose));
-            let (pace, note) = pace(talk.pace);
-            facts.push(fact("pace", pace, note));
-            facts.push(fact("payload", bytes(f64::from(talk.payload_bytes)), ""));
-        }
-    }
-    if let Some(churn) = churn {
-        let how = if churn.resets {
-            "leave and are replaced, half by a reset"
-        } else {
-            "leave and are replaced"
-        };
-        facts.push(fact("churn", rate(f64::from(churn.per_s)), how));
-    }
-    if let Some(slow) = slow {
-        let how = format!("{}/s each", bytes(f64::from(slow.bytes_per_s)));
-        facts.push(fact("slow", several(slow.readers.into(), "reader"), how));
-    }
-    if let Some(storm) = storm {
-        let back = if storm.back { ", and come back" } else { "" };
-        let how = format!("lost {} into the measuring{back}", ms(storm.at_ms));
-        facts.push(fact("storm", several(storm.connections.into(), "connection"), how));
-    }
-    let around = format!("after {} of warm-up", ms(times.warm_up_ms));
-    facts.push(fact("measured", ms(times.measure_ms), around));
-    if *floor_pairs > 0 {
-        let pairs = several((*floor_pairs).into(), "pair");
-        let how = match floor_mode {
-            Mode::Each => "of windows: the server, a bare loop with a send for each delivery",
-            Mode::Together => {
-                "of windows: the server, a bare loop that sends together what came so"
-            }
-        };
-        facts.push(fact("floor", pairs, how));
-    }
-    facts
-}
-
-fn dialect(scenario: &Scenario) -> String {
-    format!("dialect {}", format!("{:?}", scenario.target.dialect).to_lowercase())
-}
-
-fn interest(scenario: &Scenario) -> String {
-    let crowd = &scenario.crowd;
-    let topics = several(crowd.topics.into(), "topic");
-    match crowd.interest {
-        Interest::Exact => format!("{} of {topics} each", count(crowd.subscriptions.into())),
-        Interest::Wildcard => {
-            format!("{} over {topics} each", several(crowd.subscriptions.into(), "pattern"))
-        }
-    }
-}
-
-/// When messages were published, and what that is called.
-pub fn pace(pace: Pace) -> (String, &'static str) {
-    match pace {
-        Pace::Open { per_s } => (rate(per_s), "on schedule (open loop)"),
-        Pace::Closed { in_flight, batch: 1 } => (
-            format!("{} in flight", count(in_flight.into())),
-            "the next when one has arrived (closed loop)",
-        ),
-        Pace::Closed { in_flight, batch } => (
-            format!("{} in flight, {} at once", count(in_flight.into()), count(batch.into())),
-            "closed loop",
-        ),
-    }
-}
-
-/// Where the load went.
-pub fn url(scenario: &Scenario) -> String {
-    let target = &scenario.target;
-    let scheme = if target.tls.is_some() { "wss" } else { "ws" };
-    format!("{scheme}://{}{}", target.host, target.path)
 }
 
 /// The machine.

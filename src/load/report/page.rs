@@ -7,8 +7,9 @@
 use std::fmt::Write as _;
 
 use super::facts::{self, Fact, to_f64};
-use super::figures::micros;
-use super::progress;
+use super::{progress, search, setting};
+use crate::load::judge;
+use crate::load::numbers::{count, micros};
 use crate::load::outcome::{Outcome, Percentiles, Phase, Sample};
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -21,24 +22,30 @@ const UPLOT_LICENSE: &str = include_str!("page/uPlot.LICENSE");
 /// It.
 pub fn of(outcome: &Outcome) -> String {
     let told = facts::of(outcome);
-    let failed = if told.is_sound { "" } else { "FAILED: " };
-    let title = format!("{}: {failed}{}", outcome.scenario.name, told.verdict);
+    let word = match soundness(outcome, told.is_sound) {
+        "unsound" => "FAILED: ",
+        _ => "",
+    };
+    let title = format!("{}: {word}{}", outcome.scenario.name, told.verdict);
     filled(TEMPLATE, &|hole| match hole {
         "title" => escaped(&title),
         "name" => escaped(&outcome.scenario.name),
-        "where" => escaped(&facts::url(&outcome.scenario)),
+        "where" => escaped(&setting::url(&outcome.scenario)),
         "began" => escaped(&outcome.started),
         "version" => escaped(&outcome.version),
         "command" => escaped(&outcome.command),
-        "soundness" => if told.is_sound { "sound" } else { "unsound" }.to_owned(),
-        "verdict" => verdict(outcome, told.is_sound),
+        "kind" => setting::kind(&outcome.scenario).to_owned(),
+        "interrupted" => interrupted(outcome),
+        "search" => steps(outcome),
+        "soundness" => soundness(outcome, told.is_sound).to_owned(),
+        "verdict" => verdict(outcome, &told),
         "cards" => told.key.iter().map(card).collect(),
         "remarks" => remarks(&outcome.remarks),
         "plots" => plots(outcome),
         "phases" => phases(&outcome.samples),
         "times" => times(&told.times),
         "groups" => told.groups.iter().map(|(title, facts)| table(title, facts)).collect(),
-        "scenario" => table("scenario", &facts::scenario(&outcome.scenario)),
+        "scenario" => table("scenario", &setting::facts(&outcome.scenario)),
         "machine" => table("machine", &facts::machine(outcome)),
         "style" => format!("{UPLOT_STYLE}\n{STYLE}"),
         "uplot" => format!("/*\n{UPLOT_LICENSE}\n*/\n{UPLOT}"),
@@ -84,39 +91,96 @@ fn data(outcome: &Outcome) -> String {
     text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-fn verdict(outcome: &Outcome, is_sound: bool) -> String {
-    let account = &outcome.deliveries.account;
-    let word = match (is_sound, account.expected) {
+fn soundness(outcome: &Outcome, is_sound: bool) -> &'static str {
+    match (is_sound, outcome.interrupted) {
+        (_, true) => "unjudged",
+        (false, _) => "unsound",
+        (true, _) => "sound",
+    }
+}
+
+fn interrupted(outcome: &Outcome) -> String {
+    if outcome.interrupted {
+        "<p class=\"interrupted\"><b>Interrupted:</b> this is what was measured until then.</p>"
+            .to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// The answer of a search and the rates that it tried.
+fn steps(outcome: &Outcome) -> String {
+    let (Some(answer), Some(found)) = (search::answer(outcome), &outcome.search) else {
+        return String::new();
+    };
+    let mut html = format!(
+        "<section aria-labelledby=\"search\"><h2 id=\"search\">Search for the highest rate</h2>\
+         <p class=\"answer\">{}</p><div class=\"table wide\" tabindex=\"0\">\
+         <table class=\"facts steps\"><caption class=\"hidden\">rates tried</caption><thead><tr>",
+        escaped(&answer)
+    );
+    for name in search::COLUMNS {
+        let _ = write!(html, "<th scope=\"col\">{name}</th>");
+    }
+    html.push_str("</tr></thead><tbody>");
+    for [rate, rest @ ..] in search::rows(found) {
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escaped(&rate));
+        for cell in rest {
+            let _ = write!(html, "<td>{}</td>", escaped(&cell));
+        }
+        html.push_str("</tr>");
+    }
+    html + "</tbody></table></div></section>"
+}
+
+fn verdict(outcome: &Outcome, told: &facts::Facts) -> String {
+    let account = outcome.deliveries.account();
+    let is_counted = judge::is_counted(outcome);
+    let word = match (told.is_sound, account.expected) {
+        _ if outcome.interrupted || !is_counted => "Not judged",
         (true, 0) => "Nothing was published",
         (true, _) => "All came, once and in order",
-        (false, _) if super::figures::is_sound(account) => "Not all went well",
+        (false, _) if judge::is_delivered(account) => "Not all went well",
         (false, _) => "Not all came once and in order",
     };
-    let mut html = format!("<h2 id=\"verdict\">{word}</h2>\n<dl>");
-    let counts = [
-        ("lost", account.lost),
-        ("doubled", account.duplicated),
-        ("out of order", account.out_of_order),
-        ("astray", account.astray),
-    ];
-    for (name, count) in counts {
-        if name == "astray" && count == 0 {
-            continue;
-        }
-        let class = if count > 0 { " class=\"bad\"" } else { "" };
-        let count = super::figures::count(count);
-        let _ = write!(html, "<div{class}><dt>{name}</dt><dd>{count}</dd></div>");
+    let mut html = format!("<h2 id=\"verdict\">{word}</h2>\n");
+    if is_counted {
+        html.push_str(&counts(outcome));
+    } else {
+        let _ = write!(html, "<p>{}</p>", escaped(&told.verdict));
     }
-    let expected = super::figures::count(account.expected);
-    let _ = write!(html, "<div><dt>deliveries due</dt><dd>{expected}</dd></div></dl>");
-    if outcome.faults.is_empty() {
+    if outcome.faults.is_empty() && told.hints.is_empty() {
         return html;
     }
     html.push_str("<ul class=\"faults\">");
     for fault in &outcome.faults {
         let _ = write!(html, "<li>{}</li>", escaped(fault));
     }
+    for hint in &told.hints {
+        let _ = write!(html, "<li>hint: {}</li>", escaped(hint));
+    }
     html + "</ul>"
+}
+
+/// Loss, doubles and order by number; what is rare only where it was.
+fn counts(outcome: &Outcome) -> String {
+    let account = outcome.deliveries.account();
+    let all = [
+        ("lost", account.lost, true),
+        ("not arrived when the drain ended", account.unarrived, false),
+        ("doubled", account.duplicated, true),
+        ("out of order", account.out_of_order, true),
+        ("astray", account.astray, false),
+    ];
+    let mut html = String::from("<dl>");
+    for (name, many, _) in all.iter().filter(|(_, many, always)| *always || *many > 0) {
+        let class = if *many > 0 { " class=\"bad\"" } else { "" };
+        let many = count(*many);
+        let _ = write!(html, "<div{class}><dt>{name}</dt><dd>{many}</dd></div>");
+    }
+    let expected = count(account.expected);
+    let _ = write!(html, "<div><dt>deliveries due</dt><dd>{expected}</dd></div></dl>");
+    html
 }
 
 fn card(fact: &Fact) -> String {
@@ -217,6 +281,12 @@ fn plots(outcome: &Outcome) -> String {
             "rates",
             "Deliveries and messages a second",
             "Deliveries on the left scale, published messages on the right.",
+        ),
+        (
+            outcome.search.as_ref().is_some_and(|search| !search.steps.is_empty()),
+            "search",
+            "Latency by rate",
+            "The 99th percentile at each rate that was tried, and the bound. Both scales are logarithmic.",
         ),
         (!samples.is_empty(), "open", "Connections", "Connections that are open."),
         (

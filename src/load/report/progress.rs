@@ -1,22 +1,22 @@
 //! How a run goes, on standard error: a live bar on a terminal, else a line for each phase.
 //!
-//! Two lines of a terminal: the phase with its bar, and the last sample. Windows of the floor are
+//! Three lines of a terminal: the phase with its bar, and the last sample. Windows of the floor are
 //! part of the measuring here: the bar does not begin anew with each. Quiet, it says nothing.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::facts::to_f64;
-use super::figures::{count, micros, rate, several, share, span};
 use crate::load::conductor::{Live, Watch};
+use crate::load::numbers::{count, micros, rate, several, share, span};
 use crate::load::outcome::{Phase, Sample};
 use crate::load::scenario::Scenario;
 
 /// Phase, bar, figures. A length that is not known has a spinner.
-const TEMPLATE: &str = "{prefix:<10} {wide_bar} {elapsed:>4}\n{msg}";
-const SPINNER: &str = "{prefix:<10} {spinner} {elapsed:>4}\n{msg}";
+const TEMPLATE: &str = "{prefix:<10} {wide_bar} {elapsed} of {whole}\n{msg}";
+const SPINNER: &str = "{prefix:<10} {spinner} {elapsed}\n{msg}";
 
 /// Shows it.
 #[derive(Debug)]
@@ -96,17 +96,22 @@ impl Watch for Progress {
             self.line(&told(phase, length).replace('\u{a0}', " "));
             return;
         };
+        // First: everything that follows draws it.
+        bar.reset();
         let template = if length.is_zero() { SPINNER } else { TEMPLATE };
         let style = ProgressStyle::with_template(template).expect("the templates are sound");
+        let style = style.with_key("whole", whole(phase, length));
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(name(phase));
         bar.set_length(length.as_millis().max(1) as u64);
-        bar.reset();
         bar.enable_steady_tick(Duration::from_millis(100));
     }
 
     fn remark(&mut self, text: &str) {
-        self.line(&format!("note: {text}"));
+        // The table tells it too: on a terminal that has both, once is enough.
+        if !std::io::stdout().is_terminal() {
+            self.line(&format!("note: {text}"));
+        }
     }
 }
 
@@ -129,25 +134,38 @@ fn told(phase: Phase, length: Duration) -> String {
     }
 }
 
-/// The last sample in a line of at most 80 columns.
-fn figures(sample: &Sample, live: &Live) -> String {
-    let wanted = several(live.wanted.into(), "conn");
-    let mut parts = vec![format!("{}/{wanted}", count(live.connected.into()))];
-    if sample.delivered_per_s > 0.0 || sample.published_per_s > 0.0 {
-        let (published, delivered) = (rate(sample.published_per_s), rate(sample.delivered_per_s));
-        parts.push(format!("{published} → {delivered}"));
+/// What stands behind the time that has passed: how long the phase lasts, where that is known.
+fn whole(
+    phase: Phase,
+    length: Duration,
+) -> impl Fn(&ProgressState, &mut dyn std::fmt::Write) + Clone + Send + Sync + 'static {
+    let at_most = if matches!(phase, Phase::Connect | Phase::Drain) { "at most " } else { "" };
+    let text = format!("{at_most}{}", span(length)).replace('\u{a0}', " ");
+    move |_: &ProgressState, f: &mut dyn std::fmt::Write| {
+        let _ = f.write_str(&text);
     }
+}
+
+/// The last sample in two lines of at most 80 columns: connections and rates, then times and CPU.
+fn figures(sample: &Sample, live: &Live) -> String {
+    let wanted = several(live.wanted.into(), "connection");
+    let mut first = vec![format!("{} of {wanted}", count(live.connected.into()))];
+    if sample.delivered_per_s > 0.0 || sample.published_per_s > 0.0 {
+        first.push(format!("published {}", rate(sample.published_per_s)));
+        first.push(format!("delivered {}", rate(sample.delivered_per_s)));
+    }
+    let mut second = Vec::new();
     if let Some(latency) = sample.latency_us {
         let (p50, p99) = (micros(to_f64(latency.p50)), micros(to_f64(latency.p99)));
-        parts.push(format!("p50 {p50} p99 {p99}"));
+        second.push(format!("latency p50 {p50}, p99 {p99}"));
     }
     if let Some(cpu) = sample.server_cpu {
-        parts.push(format!("server {}", share(cpu)));
+        second.push(format!("server {} of a CPU", share(cpu)));
     }
     if live.lost > 0 {
-        parts.push(format!("{} LOST", count(live.lost)));
+        second.push(format!("{} LOST", count(live.lost)));
     }
-    parts.join("  ")
+    format!("{}\n{}", first.join("  "), second.join("  "))
 }
 
 #[cfg(test)]
@@ -159,11 +177,13 @@ mod tests {
     fn a_sample_fits_a_line() {
         let outcome = fixture::outcome();
         let live = Live { connected: 60_000, wanted: 60_000, lost: 0, ..Live::default() };
-        let longest = outcome.samples.iter().map(|it| figures(it, &live).chars().count()).max();
+        let lines = |it| figures(it, &live).lines().map(|line| line.chars().count()).max();
+        let longest = outcome.samples.iter().filter_map(lines).max();
         assert!(longest < Some(80), "{longest:?}");
         let busy = outcome.samples.iter().rfind(|it| it.phase == Phase::Measure).unwrap();
         let text = figures(busy, &live).replace('\u{a0}', " ");
-        assert!(text.starts_with("60,000/60,000 conns  ") && text.contains("p99 "), "{text}");
+        assert!(text.starts_with("60,000 of 60,000 connections  published "), "{text}");
+        assert!(text.contains("\nlatency p50 ") && text.ends_with("% of a CPU"), "{text}");
         let lost = figures(busy, &Live { lost: 7, ..live });
         assert!(lost.ends_with("7 LOST"), "{lost}");
     }

@@ -7,27 +7,28 @@
 use std::mem;
 
 use crate::close::Close;
-use crate::load::dialect::{Dialect, Heard, Who, Words};
+use crate::load::dialect::{Dialect, Heard, MESSAGE_BYTES_MAX, Who, Words};
 use crate::load::stamp::Stamp;
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::{
     Decoder, Event, FrameBounds, OpCode, Partial, Sender, Violation, header_len,
 };
 
+use super::repeat::{Manner, Repeat};
 use super::slot::Slot;
 use super::{Audience, Happened, Swarm};
 
-/// Bytes of a server's message, after inflating; of what a dialect leaves of a stream, too.
-pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of each scratch buffer that outlast one that had to be larger.
 pub(super) const SCRATCH_BYTES_KEPT: usize = 256 << 10;
 
+/// Bytes of a message that no dialect understands which are told on.
+const STRANGE_BYTES_MAX: usize = 1 << 10;
+
 /// Something that was heard, without borrowing the payload.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum What {
     Ready,
     Subscribed,
-    Unsubscribed,
     Delivery(Stamp),
     /// The next so many bytes of the server's words.
     Refused(usize),
@@ -35,8 +36,8 @@ enum What {
 }
 
 /// What is to be told.
-#[derive(Debug)]
-struct Told {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
     what: What,
     /// As in [`Happened::Heard`].
     count: u32,
@@ -55,6 +56,18 @@ impl Told {
         self.count += u32::from(goes_on);
         goes_on
     }
+
+    /// One delivery alone.
+    #[cfg(test)]
+    pub(super) fn delivery(stamp: Stamp, frame_bytes: usize) -> Self {
+        Self { what: What::Delivery(stamp), count: 1, frame_bytes: frame_bytes as u32 }
+    }
+
+    /// Bytes of the frames of deliveries; `None` for anything else.
+    pub(super) fn delivery_bytes(&self) -> Option<u64> {
+        let is_delivery = matches!(self.what, What::Delivery(_));
+        is_delivery.then_some(u64::from(self.count) * u64::from(self.frame_bytes))
+    }
 }
 
 /// What frames are read with, for one connection at a time.
@@ -63,8 +76,16 @@ pub(super) struct Ears {
     inflater: Option<Box<Inflater>>,
     inflated: Vec<u8>,
     heard: Vec<Told>,
+    repeat: Repeat,
     /// The server's words, one refusal after the other.
     words: Vec<u8>,
+}
+
+/// Who hears frames: a dialect on behalf of a client, and where its answers go.
+pub(super) struct Hearer<'a> {
+    pub(super) dialect: &'a dyn Dialect,
+    pub(super) who: Who<'a>,
+    pub(super) answer: &'a mut Vec<u8>,
 }
 
 /// Why a connection's frames are over.
@@ -88,22 +109,38 @@ impl Over {
 
 impl Ears {
     /// The handshake is done: lets the dialect say its first words.
-    pub(super) fn open(&mut self, dialect: &dyn Dialect, who: &Who<'_>, answer: &mut Vec<u8>) {
-        if dialect.opened(who, &mut Words::new(answer, Swarm::KEY)) {
+    pub(super) fn open(&mut self, slot: &mut Slot, hearer: &mut Hearer<'_>) {
+        slot.greets =
+            !hearer.dialect.opened(&hearer.who, &mut Words::new(hearer.answer, Swarm::KEY));
+        if !slot.greets {
             self.heard.push(Told { what: What::Ready, count: 1, frame_bytes: 0 });
         }
     }
 
-    /// Takes frames, and says whether they are the last. What the dialect and the protocol answer
-    /// is appended to `answer`.
+    /// Takes frames, and says whether they are the last. The hearer answers for the dialect and the
+    /// protocol.
     pub(super) fn frames(
         &mut self,
         slot: &mut Slot,
         bytes: &mut [u8],
-        dialect: &dyn Dialect,
-        who: &Who<'_>,
-        answer: &mut Vec<u8>,
+        hearer: &mut Hearer<'_>,
     ) -> Option<Over> {
+        let manner = Manner { compression: slot.compression, publishes: hearer.who.publishes };
+        let is_whole = slot.is_between_messages() && self.heard.is_empty();
+        if is_whole && let Some(told) = self.repeat.of(bytes, manner) {
+            self.heard.extend_from_slice(told);
+            return None;
+        }
+        let said = hearer.answer.len();
+        let over = self.read(slot, bytes, hearer);
+        if is_whole && over.is_none() && hearer.answer.len() == said && slot.is_between_messages() {
+            self.repeat.keep(bytes, manner, &self.heard);
+        }
+        over
+    }
+
+    /// Reads frames one by one.
+    fn read(&mut self, slot: &mut Slot, bytes: &mut [u8], hearer: &mut Hearer<'_>) -> Option<Over> {
         let compression = slot.compression;
         let bounds = FrameBounds {
             message_bytes_max: MESSAGE_BYTES_MAX,
@@ -117,16 +154,16 @@ impl Ears {
                 Ok(Some(Event::Message { compressed, payload, .. })) => {
                     let frame_bytes = header_len(payload.len()) + payload.len();
                     let heard = if compressed {
-                        self.compressed(slot, payload, frame_bytes, dialect, who, answer)
+                        self.compressed(slot, payload, frame_bytes, hearer)
                     } else {
-                        self.message(slot, payload, frame_bytes, dialect, who, answer)
+                        self.message(slot, payload, frame_bytes, hearer)
                     };
                     if let Err(violation) = heard {
                         break Some(Over::Broken(violation));
                     }
                 }
                 Ok(Some(Event::Ping(payload))) => {
-                    Words::new(answer, Swarm::KEY).frame(OpCode::Pong, payload);
+                    Words::new(hearer.answer, Swarm::KEY).frame(OpCode::Pong, payload);
                 }
                 Ok(Some(Event::Pong(_))) => {}
                 Ok(Some(Event::Close { code, .. })) => break Some(Over::Closed(code)),
@@ -144,14 +181,12 @@ impl Ears {
         slot: &mut Slot,
         payload: &[u8],
         frame_bytes: usize,
-        dialect: &dyn Dialect,
-        who: &Who<'_>,
-        answer: &mut Vec<u8>,
+        hearer: &mut Hearer<'_>,
     ) -> Result<(), Violation> {
         let mut plain = mem::take(&mut self.inflated);
         let inflater = self.inflater.get_or_insert_default();
         let heard = match inflater.inflate(payload, MESSAGE_BYTES_MAX, &mut plain) {
-            Ok(()) => self.message(slot, &plain, frame_bytes, dialect, who, answer),
+            Ok(()) => self.message(slot, &plain, frame_bytes, hearer),
             Err(error) => Err(error.into()),
         };
         self.inflated = scratch(plain);
@@ -163,18 +198,17 @@ impl Ears {
         slot: &mut Slot,
         payload: &[u8],
         frame_bytes: usize,
-        dialect: &dyn Dialect,
-        who: &Who<'_>,
-        answer: &mut Vec<u8>,
+        hearer: &mut Hearer<'_>,
     ) -> Result<(), Violation> {
+        let Hearer { dialect, who, answer } = hearer;
         let mut say = Words::new(answer, Swarm::KEY);
         let mut frame_bytes = frame_bytes as u32;
         let (heard, words) = (&mut self.heard, &mut self.words);
+        let before = heard.len();
         let mut tell = |thing: Heard<'_>| {
             let what = match thing {
                 Heard::Ready => What::Ready,
                 Heard::Subscribed => What::Subscribed,
-                Heard::Unsubscribed => What::Unsubscribed,
                 Heard::Delivery(stamp) => {
                     let frame_bytes = mem::take(&mut frame_bytes);
                     if !heard.last_mut().is_some_and(|last| last.goes_on(&stamp, frame_bytes)) {
@@ -190,20 +224,32 @@ impl Ears {
             };
             heard.push(Told { what, count: 1, frame_bytes: mem::take(&mut frame_bytes) });
         };
-        let stream = slot.rare.as_deref_mut().map(|rare| mem::take(&mut rare.stream));
-        let left = match stream {
-            Some(mut stream) if !stream.is_empty() => {
-                stream.extend_from_slice(payload);
-                let taken = dialect.hear(who, &stream, &mut say, &mut tell);
-                stream.drain(..taken.min(stream.len()));
-                stream.shrink_to(2 * stream.len());
-                stream
+        let rare = slot.rare.as_deref_mut();
+        let mut stream = rare.map_or_else(Vec::new, |rare| mem::take(&mut rare.stream));
+        let is_first = stream.is_empty();
+        if !is_first {
+            stream.extend_from_slice(payload);
+        }
+        let bytes = if is_first { payload } else { &stream[..] };
+        let foreign = if slot.greets { dialect.foreign(bytes) } else { None };
+        let taken = match foreign {
+            Some(name) => {
+                tell(Heard::Refused(&strange(name, bytes)));
+                bytes.len()
             }
-            _ => {
-                let taken = dialect.hear(who, payload, &mut say, &mut tell);
-                payload.get(taken..).unwrap_or_default().to_vec()
-            }
+            None => dialect.hear(who, bytes, &mut say, &mut tell),
         };
+        let left = if is_first {
+            payload.get(taken..).unwrap_or_default().to_vec()
+        } else {
+            stream.drain(..taken.min(stream.len()));
+            stream.shrink_to(2 * stream.len());
+            stream
+        };
+        if slot.greets {
+            let is_ready = |told: &Told| matches!(told.what, What::Ready);
+            slot.greets = !self.heard[before..].iter().any(is_ready);
+        }
         if left.len() > MESSAGE_BYTES_MAX {
             return Err(Violation::TooLarge);
         }
@@ -228,7 +274,6 @@ impl Ears {
                     continue;
                 }
                 What::Subscribed => Heard::Subscribed,
-                What::Unsubscribed => Heard::Unsubscribed,
                 What::Delivery(stamp) => Heard::Delivery(stamp),
                 What::Refused(bytes) => {
                     let (text, rest) = words.split_at(bytes);
@@ -243,6 +288,12 @@ impl Ears {
         self.words = scratch(mem::take(&mut self.words));
         self.heard.shrink_to(SCRATCH_BYTES_KEPT / size_of::<Told>());
     }
+}
+
+/// What is said of a server that speaks something else.
+fn strange(dialect: &str, said: &[u8]) -> Vec<u8> {
+    let said = &said[..said.len().min(STRANGE_BYTES_MAX)];
+    [b"the server said what is not ", dialect.as_bytes(), b": ", said].concat()
 }
 
 /// Empties a scratch buffer, and makes it smaller if it had to grow much.

@@ -1,7 +1,8 @@
 //! Sockets of connections that are given up, until the server is done with them.
 //!
 //! Their numbers may be in use again; the kernel's events still come with their old keys. Nothing
-//! of what they receive is looked at. One whose server takes too long is closed without more ado.
+//! of what they receive is looked at. One whose server takes too long is closed without more ado;
+//! so is the one that has waited longest, when there are too many.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -15,6 +16,8 @@ use super::socket::{self, Read};
 
 /// How long a server may take to close its side.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
+/// Sockets that are waited for at a time; beyond, those that have waited longest are closed.
+const LINGERING_MAX: usize = 16 << 10;
 /// Reads of one socket at a time.
 const READS_MAX: usize = 16;
 
@@ -31,8 +34,10 @@ struct Going {
 #[derive(Debug, Default)]
 pub(super) struct Lingering {
     sockets: HashMap<Key, Going, RandomState>,
-    /// When each is to be closed, in order; some are closed already.
+    /// When each is to be closed, in order; some are closed already, but not the first.
     due: VecDeque<(Instant, Key)>,
+    /// Bytes that wait for the kernel to take them.
+    waiting: usize,
 }
 
 impl Lingering {
@@ -49,6 +54,11 @@ impl Lingering {
             // A socket that is dead already needs no more shutting.
             let _ = shutdown(&socket, Shutdown::Write);
         }
+        self.make_room(LINGERING_MAX);
+        if self.due.len() >= 2 * LINGERING_MAX {
+            self.due.retain(|(_, key)| self.sockets.contains_key(key));
+        }
+        self.waiting += output.len();
         self.sockets.insert(key, Going { socket, output, shut });
         self.due.push_back((now + LINGER, key));
     }
@@ -56,8 +66,11 @@ impl Lingering {
     /// Something is ready. Whether to come again without an event.
     pub(super) fn ready(&mut self, key: Key, buffer: &mut [u8]) -> bool {
         let Some(going) = self.sockets.get_mut(&key) else { return false };
-        if going.flush().is_err() {
-            self.sockets.remove(&key);
+        let before = going.output.len();
+        let flushed = going.flush();
+        self.waiting -= before - going.output.len();
+        if flushed.is_err() {
+            self.close(key);
             return false;
         }
         for _ in 0..READS_MAX {
@@ -65,7 +78,7 @@ impl Lingering {
                 Read::Bytes(_) => {}
                 Read::Nothing => return false,
                 Read::End | Read::Lost(_) => {
-                    self.sockets.remove(&key);
+                    self.close(key);
                     return false;
                 }
             }
@@ -75,18 +88,45 @@ impl Lingering {
 
     /// Closes those whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some((due, key)) = self.due.front()
-            && *due <= now
-        {
-            self.sockets.remove(key);
+        while self.due.front().is_some_and(|(due, _)| *due <= now) {
+            self.close_oldest();
+        }
+    }
+
+    /// Closes those that have waited longest, until there are fewer than so many.
+    pub(super) fn make_room(&mut self, sockets: usize) {
+        while self.sockets.len() >= sockets.max(1) {
+            self.close_oldest();
+        }
+    }
+
+    /// Closes the one that has waited longest; false when there is none.
+    pub(super) fn close_oldest(&mut self) -> bool {
+        let before = self.sockets.len();
+        if let Some((_, key)) = self.due.front() {
+            self.close(*key);
+        }
+        self.sockets.len() < before
+    }
+
+    /// Closes a socket; what it had to say is lost.
+    fn close(&mut self, key: Key) {
+        if let Some(going) = self.sockets.remove(&key) {
+            self.waiting -= going.output.len();
+        }
+        while self.due.front().is_some_and(|(_, key)| !self.sockets.contains_key(key)) {
             self.due.pop_front();
         }
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// Bytes of all that wait for the kernel to take them.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
     }
 }
 

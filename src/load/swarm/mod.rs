@@ -10,13 +10,15 @@
 //! | `slot` | what is kept of a connection |
 //! | `socket`, `handshake`, `tls` | a socket, the answer to the handshake, TLS: no epoll, no slots |
 //! | `turn`, `reading` | what the kernel tells; from a socket's bytes to the audience |
-//! | `hearing` | frames, inflating, the dialect |
-//! | `sending`, `linger` | what goes out; sockets that are given up |
+//! | `hearing`, `repeat` | frames, inflating, the dialect; what many are sent alike |
+//! | `sending`, `output`, `linger` | what goes out, what waits; sockets that are given up |
 
 mod handshake;
 mod hearing;
 mod linger;
+mod output;
 mod reading;
+mod repeat;
 mod sending;
 mod slot;
 mod socket;
@@ -26,6 +28,7 @@ mod tls;
 mod turn;
 
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -40,12 +43,15 @@ use slot::{Key, Slot, Slow, Stage};
 use socket::Route;
 use tls::Security;
 
-pub use sending::OUTPUT_BYTES_MAX;
+pub use sending::{OUTPUT_BYTES_ALL_MAX, OUTPUT_BYTES_MAX};
 
 /// Bytes of the read buffer that all connections share.
 const READ_BUFFER_BYTES: usize = 256 << 10;
 /// Sockets whose readiness is taken from the kernel at a time.
 const EVENTS_PER_TURN_MAX: usize = 1024;
+/// Bytes that all connections together keep of messages (and records, and answers to handshakes)
+/// that are not whole. When it is more, the next that is left with one is ended, with a trouble.
+const UNFINISHED_BYTES_ALL_MAX: usize = 512 << 20;
 /// Troubles that are told apart.
 const TROUBLES_MAX: usize = 16;
 
@@ -75,8 +81,14 @@ pub struct Swarm {
     lingering: Lingering,
     /// What became of connections and is not told yet.
     fates: Vec<(Key, Fate)>,
+    /// Connections that went with frames unsent, and how many.
+    unsent: Vec<(u32, u32)>,
     troubles: Vec<(String, u64)>,
     counts: Counts,
+    /// Bytes that slots keep of what is not whole.
+    unfinished: usize,
+    #[cfg(test)]
+    bytes_read: u64,
     ears: Ears,
     events: Vec<Event>,
     buffer: Box<[u8]>,
@@ -142,11 +154,7 @@ pub enum Leave {
 pub struct Counts {
     /// Connections whose sockets are open, ready or not yet; without those given up.
     pub open: u32,
-    /// Bytes read.
-    pub bytes_in: u64,
-    /// Bytes written.
-    pub bytes_out: u64,
-    /// Bytes that wait for the kernel to take them.
+    /// Bytes that wait for the kernel to take them, those of connections given up included.
     pub waiting: u64,
     /// Microseconds spent asking for events that were not there: CPU time, but no work.
     pub spun_us: u64,
@@ -175,8 +183,12 @@ impl Swarm {
             slow_at_us: 0,
             lingering: Lingering::default(),
             fates: Vec::new(),
+            unsent: Vec::new(),
             troubles: Vec::new(),
             counts: Counts::default(),
+            unfinished: 0,
+            #[cfg(test)]
+            bytes_read: 0,
             ears: Ears::default(),
             events: Vec::with_capacity(EVENTS_PER_TURN_MAX),
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
@@ -195,7 +207,7 @@ impl Swarm {
     /// No descriptor, no port or no memory is left.
     pub fn connect(&mut self, connection: u32, who: &Who<'_>) -> io::Result<()> {
         self.leave(connection, Leave::Silent);
-        let opened = self.route.open(who.number)?;
+        let opened = self.route.open(who.number, || self.lingering.close_oldest())?;
         let at = connection as usize;
         if at >= self.slots.len() {
             let wanted = (at + 1).max(self.slots.len() + self.slots.len() / 8);
@@ -216,14 +228,40 @@ impl Swarm {
         Ok(())
     }
 
-    /// Sends frames; false when the connection is not there, or not ready for frames.
+    /// Whether a connection would take so many bytes of frames now: it is ready for them, and what
+    /// waits for the kernel would not become too much, of this connection ([`OUTPUT_BYTES_MAX`]) or
+    /// of all ([`OUTPUT_BYTES_ALL_MAX`]). Where nothing waits, any number of bytes may be said.
+    pub fn has_room(&self, connection: u32, bytes: usize) -> bool {
+        let Some(slot) = self.slots.get(connection as usize) else { return false };
+        let fits = |waiting: usize, most: usize| waiting == 0 || waiting + bytes <= most;
+        slot.stage == Stage::Open
+            && fits(slot.waiting(), OUTPUT_BYTES_MAX)
+            && fits(self.counts().waiting as usize, OUTPUT_BYTES_ALL_MAX)
+    }
+
+    /// Sends whole frames. False when none of them goes: the connection is not there or not ready,
+    /// breaks just now, or has no room ([`Swarm::has_room`]) and is to be asked again later.
     pub fn say(&mut self, connection: u32, frames: &[u8]) -> bool {
-        let slot = self.slots.get(connection as usize);
-        slot.is_some_and(|slot| slot.stage == Stage::Open) && self.send(connection, frames)
+        self.has_room(connection, frames.len()) && self.send_said(connection, frames)
+    }
+
+    /// Connections that went since this was asked last with frames unsent that [`Swarm::say`] had
+    /// taken, and how many frames: the last ones said. Told before the number is anybody else's,
+    /// if it is asked after each turn and each [`Swarm::leave`]. One that left with
+    /// [`Leave::Close`] is not among them: the rest of it goes out while the server reads.
+    pub fn take_unsent(&mut self) -> Vec<(u32, u32)> {
+        mem::take(&mut self.unsent)
+    }
+
+    /// Sockets that are open, those included that were given up and whose server is not done yet:
+    /// 0 when all are gone.
+    pub fn sockets(&self) -> u32 {
+        self.counts.open + self.lingering.len() as u32
     }
 
     /// Gives a connection up; its number may be used again at once, and nothing more is heard of
-    /// it. A socket that the server does not close is closed after a few seconds.
+    /// it. A socket that the server does not close is closed after a few seconds, or when too many
+    /// others have been given up since.
     pub fn leave(&mut self, connection: u32, how: Leave) {
         let Some(slot) = self.slots.get(connection as usize) else { return };
         let key = Key { connection, generation: slot.generation };
@@ -255,14 +293,10 @@ impl Swarm {
         }
     }
 
-    /// Where and whether the dialect speaks: to make frames for [`Swarm::say`].
-    pub fn dialect(&self) -> &dyn Dialect {
-        &*self.dialect
-    }
-
     /// Figures.
     pub fn counts(&self) -> Counts {
-        self.counts
+        let waiting = self.counts.waiting + self.lingering.waiting() as u64;
+        Counts { waiting, ..self.counts }
     }
 
     /// Why connections ended with 1006, where it is known, and how many: a failure of the kernel,

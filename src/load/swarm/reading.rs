@@ -6,12 +6,12 @@
 use std::mem;
 
 use super::handshake::{self, Answer};
-use super::hearing::{Over, scratch};
+use super::hearing::{Hearer, Over, scratch};
 use super::sending::{Fate, NO_CODE};
 use super::slot::{Key, Stage};
 use super::socket::{self, Read};
 use super::tls::{Secured, Session};
-use super::{Audience, Swarm};
+use super::{Audience, Swarm, UNFINISHED_BYTES_ALL_MAX};
 use crate::load::dialect::Words;
 use crate::wire::frame::OpCode;
 
@@ -25,7 +25,7 @@ impl Swarm {
         let Some(security) = &self.security else {
             let mut answer = mem::take(&mut self.answer);
             self.ask(connection, audience, &mut answer);
-            self.send(connection, &answer);
+            self.answer(connection, &answer);
             self.answer = scratch(answer);
             return;
         };
@@ -56,7 +56,10 @@ impl Swarm {
         let end = kept.saturating_add(bytes_max).min(buffer.len());
         match socket::read(socket, &mut buffer[kept..end]) {
             Read::Bytes(bytes) => {
-                self.counts.bytes_in += bytes as u64;
+                #[cfg(test)]
+                {
+                    self.bytes_read += bytes as u64;
+                }
                 let more = slot.hung_up || kept + bytes == end;
                 if let Some(slow) = slot.slow() {
                     slow.spend(bytes);
@@ -100,11 +103,28 @@ impl Swarm {
             Words::new(&mut answer, Swarm::KEY).frame(OpCode::Close, payload);
         }
         if !answer.is_empty() {
-            self.send(connection, &answer);
+            self.answer(connection, &answer);
         }
         self.answer = scratch(answer);
         if let Some(over) = over {
             self.part(connection, over);
+        }
+        self.bound_unfinished(connection);
+    }
+
+    /// What a connection keeps of what is not whole were so many bytes, and are others now.
+    fn kept(&mut self, connection: u32, before: usize) {
+        self.unfinished = self.unfinished - before + self.slots[connection as usize].unfinished();
+    }
+
+    /// Ends the connection if all together keep too much and it has a part in that.
+    fn bound_unfinished(&mut self, connection: u32) {
+        let is_too_much = self.unfinished > UNFINISHED_BYTES_ALL_MAX;
+        if is_too_much && self.slots[connection as usize].unfinished() > 0 {
+            let why = format_args!(
+                "the load keeps over {UNFINISHED_BYTES_ALL_MAX} bytes of messages that are not whole"
+            );
+            self.fail(connection, &why);
         }
     }
 
@@ -122,9 +142,9 @@ impl Swarm {
                 NO_CODE
             }
         };
-        self.say_goodbye(key, None);
-        if self.slots[connection as usize].stage == Stage::None {
-            return; // What was left to say was too much, and that is to be told already.
+        // Frames that wait nobody would hear any more: they are not sent, and nothing behind them.
+        if self.slots[connection as usize].unsent() == 0 {
+            self.say_goodbye(key, None);
         }
         self.end(connection, Fate::Ended(code));
     }
@@ -136,11 +156,14 @@ impl Swarm {
         audience: &mut impl Audience,
         answer: &mut Vec<u8>,
     ) -> Option<Over> {
-        let session = self.slots[connection as usize].tls()?;
+        let slot = &mut self.slots[connection as usize];
+        let before = slot.unfinished();
+        let session = slot.tls()?;
         let (mut plain, mut sealed) = (mem::take(&mut self.plain), mem::take(&mut self.sealed));
         let secured = session.receive(records, &mut plain, &mut sealed);
+        self.kept(connection, before);
         if !sealed.is_empty() {
-            self.send_sealed(connection, &sealed);
+            self.answer_sealed(connection, &sealed);
         }
         self.sealed = scratch(sealed);
         let securing = self.slots[connection as usize].stage == Stage::Securing;
@@ -184,6 +207,7 @@ impl Swarm {
         answer: &mut Vec<u8>,
     ) -> Option<Over> {
         let slot = &mut self.slots[connection as usize];
+        let before = slot.unfinished();
         let mut joined = slot.rare.as_deref_mut().map(|rare| mem::take(&mut rare.head));
         let bytes = match &mut joined {
             Some(head) if !head.is_empty() => {
@@ -192,12 +216,15 @@ impl Swarm {
             }
             _ => bytes,
         };
-        match handshake::answer(bytes, self.compression) {
-            Ok(Answer::Partial) => {
-                slot.rare().head = bytes.to_vec();
-                None
-            }
+        let answered = handshake::answer(bytes, self.compression);
+        if matches!(answered, Ok(Answer::Partial)) {
+            slot.rare().head = bytes.to_vec();
+        }
+        self.kept(connection, before);
+        match answered {
+            Ok(Answer::Partial) => None,
             Ok(Answer::Taken { head_bytes, compression }) => {
+                let slot = &mut self.slots[connection as usize];
                 (slot.stage, slot.compression) = (Stage::Open, compression);
                 self.hear(connection, &mut bytes[head_bytes..], true, audience, answer)
             }
@@ -219,12 +246,14 @@ impl Swarm {
     ) -> Option<Over> {
         audience.came();
         let slot = &mut self.slots[connection as usize];
-        let who = audience.who(connection);
+        let before = slot.unfinished();
+        let mut hearer = Hearer { dialect: &*self.dialect, who: audience.who(connection), answer };
         if is_new {
-            self.ears.open(&*self.dialect, &who, answer);
+            self.ears.open(slot, &mut hearer);
         }
-        let over = self.ears.frames(slot, bytes, &*self.dialect, &who, answer);
+        let over = self.ears.frames(slot, bytes, &mut hearer);
         slot.trim();
+        self.kept(connection, before);
         self.ears.tell(connection, audience, answer);
         over
     }

@@ -1,8 +1,9 @@
 //! What goes out of the swarm, and what becomes of a connection that is over.
 //!
-//! Bytes go to the kernel at once; what it does not take waits in the connection's slot, in order
-//! and up to [`OUTPUT_BYTES_MAX`]. The audience is not at hand everywhere here: what it has to
-//! hear of an end is a [`Fate`], told in the next turn.
+//! Bytes go to the kernel at once; what it does not take waits in the connection's slot, in order.
+//! Of what is said no more is taken than may wait; answers that nobody reads end a connection. The
+//! audience is not at hand everywhere here: what it has to hear of an end is a [`Fate`], told in the
+//! next turn.
 
 use std::fmt;
 use std::mem;
@@ -16,8 +17,11 @@ use super::{Audience, Happened, Swarm, TROUBLES_MAX, WATCHED, socket};
 use crate::load::dialect::Words;
 use crate::wire::frame::OpCode;
 
-/// Bytes that may wait for the kernel to take them, of one connection. One with more is lost.
+/// Bytes that may wait for the kernel to take them, of one connection: of what is said, unless it is
+/// said at once, and again of answers. One with more answers is lost.
 pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// Bytes that may wait of what all connections say, those included that were given up and linger.
+pub const OUTPUT_BYTES_ALL_MAX: usize = 64 << 20;
 
 /// The close code of a connection that ended without one (RFC 6455 section 7.4.1).
 pub(super) const NO_CODE: u16 = 1006;
@@ -32,17 +36,52 @@ pub(super) enum Fate {
 }
 
 impl Swarm {
-    /// Sends bytes, through TLS where there is any; whether the connection took them.
-    pub(super) fn send(&mut self, connection: u32, bytes: &[u8]) -> bool {
+    /// Sends frames that the audience says; whether the connection took them.
+    pub(super) fn send_said(&mut self, connection: u32, frames: &[u8]) -> bool {
+        let Some(wire_bytes) = self.send(connection, frames) else { return false };
+        if let Some(output) = self.slots[connection as usize].output() {
+            output.said(frames, wire_bytes);
+        }
+        true
+    }
+
+    /// Sends what answers the server, through TLS where there is any.
+    pub(super) fn answer(&mut self, connection: u32, bytes: &[u8]) {
+        if let Some(wire_bytes) = self.send(connection, bytes) {
+            self.bound_answers(connection, wire_bytes);
+        }
+    }
+
+    /// The same, of TLS itself.
+    pub(super) fn answer_sealed(&mut self, connection: u32, bytes: &[u8]) {
+        if self.send_sealed(connection, bytes) {
+            self.bound_answers(connection, bytes.len());
+        }
+    }
+
+    /// The last bytes that were sent are an answer: ends the connection if too many wait.
+    fn bound_answers(&mut self, connection: u32, wire_bytes: usize) {
+        let output = self.slots[connection as usize].output();
+        if output.is_some_and(|output| output.answered(wire_bytes) > OUTPUT_BYTES_MAX) {
+            let why = format_args!(
+                "the server does not read: over {OUTPUT_BYTES_MAX} bytes of answers wait"
+            );
+            self.fail(connection, &why);
+        }
+    }
+
+    /// Sends bytes, through TLS where there is any; how many they are on the wire, if the connection
+    /// took them.
+    fn send(&mut self, connection: u32, bytes: &[u8]) -> Option<usize> {
         let Some(session) = self.slots[connection as usize].tls() else {
-            return self.send_sealed(connection, bytes);
+            return self.send_sealed(connection, bytes).then_some(bytes.len());
         };
         let mut sealed = mem::take(&mut self.sealed);
         let taken = match session.encrypt(bytes, &mut sealed) {
-            Ok(()) => self.send_sealed(connection, &sealed),
+            Ok(()) => self.send_sealed(connection, &sealed).then_some(sealed.len()),
             Err(error) => {
                 self.fail(connection, &format_args!("TLS: {error}"));
-                false
+                None
             }
         };
         self.sealed = scratch(sealed);
@@ -50,7 +89,7 @@ impl Swarm {
     }
 
     /// Sends bytes as they are.
-    pub(super) fn send_sealed(&mut self, connection: u32, bytes: &[u8]) -> bool {
+    fn send_sealed(&mut self, connection: u32, bytes: &[u8]) -> bool {
         let slot = &mut self.slots[connection as usize];
         let Some(socket) = &slot.socket else { return false };
         if slot.mute {
@@ -62,15 +101,9 @@ impl Swarm {
             self.go_mute(connection);
             return false;
         };
-        self.counts.bytes_out += taken as u64;
         let rest = &bytes[taken..];
-        if waiting + rest.len() > OUTPUT_BYTES_MAX {
-            let why = format_args!("the server does not read: over {OUTPUT_BYTES_MAX} bytes wait");
-            self.fail(connection, &why);
-            return false;
-        }
         if !rest.is_empty() {
-            slot.rare().output.extend_from_slice(rest);
+            slot.rare().output.push(rest);
             self.counts.waiting += rest.len() as u64;
         }
         true
@@ -83,15 +116,11 @@ impl Swarm {
         if rare.output.is_empty() {
             return;
         }
-        let Ok(taken) = socket::write(socket, &rare.output) else {
+        let Ok(taken) = socket::write(socket, rare.output.bytes()) else {
             return self.go_mute(connection);
         };
-        rare.output.drain(..taken);
-        if rare.output.is_empty() {
-            rare.output = Vec::new();
-        }
+        rare.output.take(taken);
         slot.trim();
-        self.counts.bytes_out += taken as u64;
         self.counts.waiting -= taken as u64;
     }
 
@@ -100,10 +129,11 @@ impl Swarm {
     fn go_mute(&mut self, connection: u32) {
         let slot = &mut self.slots[connection as usize];
         (slot.mute, slot.hung_up) = (true, true);
-        self.counts.waiting -= slot.waiting() as u64;
         if let Some(rare) = slot.rare.as_deref_mut() {
-            (rare.output, rare.slow) = (Vec::new(), None);
+            rare.slow = None;
         }
+        self.drop_output(connection);
+        let slot = &mut self.slots[connection as usize];
         slot.trim();
         self.again.push(Key { connection, generation: slot.generation });
     }
@@ -114,7 +144,7 @@ impl Swarm {
         match slot.stage {
             Stage::None => {}
             Stage::Open => {
-                self.note(why.to_string());
+                self.note(format!("a connection broke: {why}"));
                 self.end(connection, Fate::Ended(NO_CODE));
             }
             Stage::Connecting => self.end(connection, refused("cannot connect", why)),
@@ -139,13 +169,26 @@ impl Swarm {
         self.fates.push((Key { connection, generation }, fate));
     }
 
-    /// Gives back all that there is of a connection but its generation.
-    pub(super) fn forget(&mut self, connection: u32) {
+    /// What waits is not sent any more.
+    pub(super) fn drop_output(&mut self, connection: u32) {
         let slot = &mut self.slots[connection as usize];
         self.counts.waiting -= slot.waiting() as u64;
+        if slot.unsent() > 0 {
+            self.unsent.push((connection, slot.unsent()));
+        }
+        if let Some(output) = slot.output() {
+            output.clear();
+        }
+    }
+
+    /// Gives back all that there is of a connection but its generation.
+    pub(super) fn forget(&mut self, connection: u32) {
+        self.drop_output(connection);
+        let slot = &mut self.slots[connection as usize];
         if slot.stage != Stage::None {
             self.counts.open -= 1;
         }
+        self.unfinished -= slot.unfinished();
         *slot = Slot { generation: slot.generation, ..Slot::default() };
     }
 
@@ -169,9 +212,11 @@ impl Swarm {
         }
         let slot = &mut self.slots[connection as usize];
         self.counts.waiting -= slot.waiting() as u64;
+        let before = slot.unfinished();
         let rare = slot.rare.take();
+        self.unfinished -= before - slot.unfinished();
         let (output, is_slow) =
-            rare.map_or((Vec::new(), false), |rare| (rare.output, rare.slow.is_some()));
+            rare.map_or((Vec::new(), false), |mut rare| (rare.output.clear(), rare.slow.is_some()));
         // Sending may have failed, and the connection be over already.
         let Some(socket) = slot.socket.take() else { return };
         if is_slow {

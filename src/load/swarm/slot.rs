@@ -6,6 +6,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::output::Output;
 use super::tls::Session;
 use crate::wire::frame::Partial;
 
@@ -49,6 +50,7 @@ pub(super) enum Stage {
 
 /// One connection.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each goes with any of the others")]
 pub(super) struct Slot {
     /// There from [`Stage::Connecting`] on.
     pub(super) socket: Option<OwnedFd>,
@@ -60,6 +62,8 @@ pub(super) struct Slot {
     pub(super) hung_up: bool,
     /// The kernel refused to send: what was said is lost, what was heard is still to be read.
     pub(super) mute: bool,
+    /// Frames may come, and the dialect's greeting is not over.
+    pub(super) greets: bool,
     /// An unfinished frame or message.
     pub(super) partial: Option<Box<Partial>>,
     pub(super) rare: Option<Box<Rare>>,
@@ -75,15 +79,15 @@ pub(super) struct Rare {
     /// What the dialect left of a payload, to come in front of the next.
     pub(super) stream: Vec<u8>,
     /// Bytes for the wire that the kernel did not take yet.
-    pub(super) output: Vec<u8>,
+    pub(super) output: Output,
     pub(super) tls: Option<Box<Session>>,
     pub(super) slow: Option<Slow>,
 }
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        let bytes = [&self.head, &self.stream, &self.output];
-        bytes.iter().all(|bytes| bytes.is_empty()) && self.tls.is_none() && self.slow.is_none()
+        let bytes = [self.head.len(), self.stream.len(), self.output.len()];
+        bytes == [0; 3] && self.tls.is_none() && self.slow.is_none()
     }
 }
 
@@ -130,6 +134,12 @@ impl Slot {
         }
     }
 
+    /// Whether all that came made whole messages.
+    pub(super) fn is_between_messages(&self) -> bool {
+        let is_left = |rare: &Rare| !rare.stream.is_empty();
+        self.partial.is_none() && !self.rare.as_deref().is_some_and(is_left)
+    }
+
     /// The TLS of it, if it has any.
     pub(super) fn tls(&mut self) -> Option<&mut Session> {
         self.rare.as_deref_mut()?.tls.as_deref_mut()
@@ -138,6 +148,27 @@ impl Slot {
     /// Bytes that wait for the kernel.
     pub(super) fn waiting(&self) -> usize {
         self.rare.as_deref().map_or(0, |rare| rare.output.len())
+    }
+
+    /// Bytes kept of what came and is not whole: the start of the handshake's answer, of a record,
+    /// of a message.
+    pub(super) fn unfinished(&self) -> usize {
+        let partial = self.partial.as_deref().map_or(0, Partial::heap_bytes);
+        let rare = self.rare.as_deref().map_or(0, |rare| {
+            let record = rare.tls.as_deref().map_or(0, Session::kept_bytes);
+            rare.head.capacity() + rare.stream.capacity() + record
+        });
+        partial + rare
+    }
+
+    /// Frames that were said and wait, in part or whole.
+    pub(super) fn unsent(&self) -> u32 {
+        self.rare.as_deref().map_or(0, |rare| rare.output.frames())
+    }
+
+    /// What waits for the kernel, if anything ever did.
+    pub(super) fn output(&mut self) -> Option<&mut Output> {
+        Some(&mut self.rare.as_deref_mut()?.output)
     }
 
     /// How slowly it reads, if it does.

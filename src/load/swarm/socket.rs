@@ -45,17 +45,21 @@ impl Route {
     }
 
     /// A socket that connects; how that ends, its readiness tells. The inner error is the server's
-    /// doing, to be told like one that comes later.
+    /// doing, to be told like one that comes later. `make_room`: as in [`with_room`].
     ///
     /// # Errors
     /// No descriptor, no port or no memory is left, in words.
-    pub(super) fn open(&self, number: u32) -> io::Result<Result<OwnedFd, Errno>> {
+    pub(super) fn open(
+        &self,
+        number: u32,
+        make_room: impl FnMut() -> bool,
+    ) -> io::Result<Result<OwnedFd, Errno>> {
         let family = match self.target {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(family, SocketType::STREAM, flags, None)
+        let socket = with_room(|| socket_with(family, SocketType::STREAM, flags, None), make_room)
             .map_err(|error| in_words("no socket for a connection", error))?;
         sockopt::set_tcp_nodelay(&socket, true)?;
         let source = self.source(number);
@@ -77,6 +81,20 @@ impl Route {
                 Err(in_words("no memory for a connection", error))
             }
             Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+/// Makes something that takes a descriptor, again as often as none is left and `make_room` says that
+/// it has closed another.
+fn with_room<T>(
+    mut make: impl FnMut() -> Result<T, Errno>,
+    mut make_room: impl FnMut() -> bool,
+) -> Result<T, Errno> {
+    loop {
+        match make() {
+            Err(Errno::MFILE | Errno::NFILE) if make_room() => {}
+            done => return done,
         }
     }
 }
@@ -161,6 +179,7 @@ pub(super) fn narrow(socket: &OwnedFd, bytes_per_s: u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::HashSet;
 
     use super::*;
@@ -182,6 +201,20 @@ mod tests {
         assert_eq!(far.source(5), None);
         assert_eq!(Route::new(([127, 0, 0, 1], 80).into(), 0).per_address, 1);
         assert_eq!(Route::new(([127, 0, 0, 1], 80).into(), u32::MAX).per_address, 28_000);
+    }
+
+    #[test]
+    fn where_no_descriptor_is_left_others_go() {
+        let lingering = Cell::new(2_u32);
+        let with = |errno| {
+            with_room(
+                || if lingering.get() == 0 { Ok(()) } else { Err(errno) },
+                || lingering.replace(lingering.get().saturating_sub(1)) > 0,
+            )
+        };
+        assert_eq!((with(Errno::NOBUFS), lingering.get()), (Err(Errno::NOBUFS), 2));
+        assert_eq!((with(Errno::MFILE), lingering.get()), (Ok(()), 0));
+        assert_eq!(with_room(|| Err::<(), _>(Errno::MFILE), || false), Err(Errno::MFILE));
     }
 
     #[test]

@@ -24,8 +24,8 @@ use crate::load::scenario::Tls;
 
 /// Bytes that a record is longer than what is in it, with any cipher.
 const RECORD_BYTES_MORE: usize = 64;
-/// Bytes of plaintext in a record (RFC 8446 section 5.1).
-const RECORD_BYTES: usize = 16 << 10;
+/// Bytes of plaintext in a record (RFC 8446 section 5.1); all but the last have as many.
+pub(super) const RECORD_BYTES: usize = 16 << 10;
 
 /// What all sessions share.
 #[derive(Debug)]

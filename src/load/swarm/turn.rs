@@ -11,10 +11,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::slot::{Key, Stage};
 use super::{Audience, Swarm};
+use crate::process::thread_cpu_time as cpu_time;
 
 /// For so long after something happened, the next thing is waited for without sleeping.
 const SPIN: Duration = Duration::from_millis(1);
@@ -188,20 +188,12 @@ impl Swarm {
     }
 }
 
-/// CPU time of this thread since it began.
-fn cpu_time() -> Duration {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    // Neither is ever negative.
-    Duration::from_secs(used.tv_sec.cast_unsigned())
-        + Duration::from_nanos(used.tv_nsec.cast_unsigned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use rustix::thread::{CpuSet, sched_getaffinity};
 
     use super::*;
     use crate::load::dialect::{self, Who};
@@ -232,9 +224,7 @@ mod tests {
         // One processor for this thread and one that never rests.
         let allowed = sched_getaffinity(None).unwrap();
         let first = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)).unwrap();
-        let mut one = CpuSet::new();
-        one.set(first);
-        sched_setaffinity(None, &one).unwrap();
+        crate::process::pin(first).unwrap();
         let over = AtomicBool::new(false);
         let (cpu, wall) = thread::scope(|scope| {
             scope.spawn(|| {

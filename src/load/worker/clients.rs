@@ -8,26 +8,31 @@
 //! publishers, where these are no members of the crowd. A delivery costs table look-ups, no hash
 //! and no allocation, a read of many one reading of the clock.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::load::account::Ledger;
+use crate::load::account::{Ledger, NUMBER_MAX};
 use crate::load::dialect::{Dialect, Heard, Who};
 use crate::load::layout::Layout;
 use crate::load::orders::Begin;
-use crate::load::pace::{Closed, Flights, OVERDUE_US, Outgoing};
+use crate::load::pace::{Closed, Flights, MESSAGES_MAX, OVERDUE_US, Outgoing};
 use crate::load::stamp::Stamp;
 use crate::load::swarm::{Audience, Happened};
 
 use super::figures::Figures;
+use super::refusals::Refusals;
 use super::seat::{Seat, Stage, Standing};
 use super::token::Mint;
+use super::words::Plain;
 
 /// All clients that a worker has at one server.
 pub(super) struct Clients {
     pub(super) layout: Rc<Layout>,
     pub(super) dialect: Box<dyn Dialect>,
     pub(super) mint: Mint,
+    /// Makes the server's words fit to be told.
+    pub(super) plain: Plain,
     pub(super) clock: fn() -> u64,
     /// When what is being heard came.
     pub(super) now_us: u64,
@@ -45,7 +50,11 @@ pub(super) struct Clients {
     pub(super) ledger: Ledger,
     pub(super) flights: Flights,
     /// By publisher of this worker: messages sent so far.
-    sent: Vec<u32>,
+    pub(super) sent: Vec<u32>,
+    /// Publishers that have said all that can be numbered.
+    pub(super) spent: BTreeSet<u32>,
+    /// What of it the server did not take.
+    pub(super) refusals: Refusals,
     /// How long a message may be on its way before it gives up its place in the closed loop.
     pub(super) patience_us: u64,
     /// The closed loop, in a window that has one.
@@ -79,6 +88,7 @@ impl Clients {
         Self {
             dialect,
             mint,
+            plain: Plain::new(&begin.scenario.target),
             clock,
             now_us: clock(),
             frame_bytes: 0,
@@ -88,6 +98,8 @@ impl Clients {
             ledger: Ledger::new(part.len() as u32),
             flights: Flights::new(layout, &own),
             sent: vec![0; own.len()],
+            spent: BTreeSet::new(),
+            refusals: Refusals::new(own.len()),
             patience_us: OVERDUE_US.max(begin.scenario.times.drain_ms * 1000),
             closed: None,
             listeners: vec![0; layout.topics() as usize],
@@ -110,6 +122,9 @@ impl Clients {
     /// The place of the connection of a publisher, known by its place among this worker's; `None`
     /// when it cannot publish now.
     pub(super) fn speaker(&self, publisher: u32) -> Option<u32> {
+        if !self.refusals.may_speak(publisher) {
+            return None;
+        }
         let member = self.layout.member(self.own[publisher as usize]);
         let beside = self.part.len() as u32 + publisher;
         let place = member.map_or(beside, |connection| connection - self.part.start);
@@ -119,13 +134,32 @@ impl Clients {
     /// A publisher's message that goes after `ahead` others, if these are sent: it takes its
     /// topics in turns. `None` when it has nothing to publish to.
     pub(super) fn message(&self, publisher: u32, ahead: u32) -> Option<Outgoing> {
+        self.message_at(publisher, self.sent[publisher as usize] + ahead)
+    }
+
+    /// A publisher's message, by its place among all of them.
+    pub(super) fn message_at(&self, publisher: u32, message: u32) -> Option<Outgoing> {
         let of_run = self.own[publisher as usize];
         let topics = self.layout.publishes(of_run);
-        let message = self.sent[publisher as usize] + ahead;
         let turns = topics.len() as u32;
         let place = message.checked_rem(turns)? as usize;
         let stream = self.layout.stream_in_turn(of_run, place);
         Some(Outgoing { stream, number: message / turns, topic: topics[place] })
+    }
+
+    /// Whether so many more messages of a publisher, at least one, have numbers: in their streams up
+    /// to [`NUMBER_MAX`], of this worker [`MESSAGES_MAX`]. One that has none left is remembered.
+    pub(super) fn has_numbers(&mut self, publisher: u32, messages: u32) -> bool {
+        let at = publisher as usize;
+        let turns = self.layout.publishes(self.own[at]).len() as u32;
+        let last = self.sent[at].checked_add(messages - 1);
+        let is_one = |last: u32| last.checked_div(turns).is_none_or(|number| number <= NUMBER_MAX);
+        let has_numbers = last.is_some_and(is_one)
+            && self.flights.count().checked_add(messages).is_some_and(|all| all <= MESSAGES_MAX);
+        if !has_numbers {
+            self.spent.insert(publisher);
+        }
+        has_numbers
     }
 
     /// So many messages of a publisher are sent, those that [`Clients::message`] told.
@@ -133,6 +167,9 @@ impl Clients {
         let own = self.layout.member(self.own[publisher as usize]).is_some();
         let itself = u32::from(own && !self.dialect.echoes());
         for _ in 0..messages {
+            if let Some(freed) = self.flights.forget() {
+                tell_free(self.closed.as_mut(), &self.flights, freed);
+            }
             let told = self.message(publisher, 0);
             let listeners = |topic: u32| self.listeners[topic as usize].saturating_sub(itself);
             let sent = self.flights.publish(publisher, now_us, listeners);
@@ -154,6 +191,10 @@ impl Clients {
         let slot = if is_crowd { self.layout.slot(connection, stamp.stream) } else { None };
         let Some(slot) = slot else { return self.ledger.astray(count) };
         let is_slow = seat.stage == Stage::Slow;
+        let count = self.said(stamp, count);
+        if stamp.at_us > self.now_us {
+            self.ledger.early(count);
+        }
         let (mut number, mut left) = (stamp.number, count);
         while left > 0 {
             let slots = || self.layout.slots(connection);
@@ -171,6 +212,35 @@ impl Clients {
         }
     }
 
+    /// How many of these messages were said: of this worker's publishers it is known, and what is
+    /// beyond is astray. Of others' it is known when all have told ([`Clients::bound`]).
+    fn said(&mut self, stamp: Stamp, count: u32) -> u32 {
+        let Some(said) = self.flights.published(stamp.stream) else { return count };
+        let real = count.min(said.saturating_sub(stamp.number));
+        if real < count {
+            self.ledger.astray(count - real);
+        }
+        if !self.refusals.is_empty()
+            && let Some(publisher) = self.flights.publisher(stamp.stream)
+        {
+            let came = stamp.number..stamp.number.saturating_add(real);
+            self.refusals.came(publisher, stamp.stream, &came);
+        }
+        real
+    }
+
+    /// By stream: all that was published. What came with a higher number was astray. Costs all
+    /// slots, where there are publishers of other workers.
+    pub(super) fn bound(&mut self, published: &[u32]) {
+        if self.own.len() as u32 == self.layout.publishers() {
+            return;
+        }
+        for (place, connection) in (0..).zip(self.part.clone()) {
+            let streams = self.layout.streams_heard(connection);
+            self.ledger.bound(place, streams.map(|stream| published[stream as usize]));
+        }
+    }
+
     fn heard(&mut self, place: u32, heard: Heard<'_>, answer: &mut Vec<u8>) {
         match heard {
             Heard::Ready => self.greeted(place, answer),
@@ -185,16 +255,15 @@ impl Clients {
                 }
             }
             Heard::Refused(words) => {
-                let words = String::from_utf8_lossy(words);
                 if self.is_ready(place) {
-                    self.ledger.refused();
-                    self.standing.note(&words);
+                    self.ledger.refused(self.publisher_at(place).is_some());
+                    self.publish_refused(place, words);
                 } else {
                     self.useless.push(place);
-                    self.fail(place, &words);
+                    self.fail(place, &String::from_utf8_lossy(words));
                 }
             }
-            Heard::Delivery(_) | Heard::Unsubscribed | Heard::Other => {}
+            Heard::Delivery(_) | Heard::Other => {}
         }
     }
 
@@ -202,8 +271,9 @@ impl Clients {
         if !self.is_ready(place) {
             return self.fail(place, &format!("closed with {code}"));
         }
+        let is_slow = self.seats[place as usize].stage == Stage::Slow;
         self.unseat(place);
-        self.ledger.closed(code);
+        self.ledger.closed(code, is_slow);
         if self.is_crowd(place) {
             self.ledger.withhold(place);
         }

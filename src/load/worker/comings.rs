@@ -9,11 +9,13 @@ use crate::load::pace::OVERDUE_US;
 use crate::load::swarm::Swarm;
 
 use super::clients::{Clients, number, tell_free};
+use super::refusals::refused_in;
 use super::seat::{NEVER, Stage};
 
 impl Clients {
-    /// A connection is about to be begun.
-    pub(super) fn begin(&mut self, place: u32, now_us: u64) {
+    /// A connection is about to be begun, which was meant to be at `meant_us`: unless it comes back,
+    /// what it takes counts from then.
+    pub(super) fn begin(&mut self, place: u32, meant_us: u64, now_us: u64) {
         if let Some(token) = self.tokens.get_mut(place as usize) {
             let number = number(&self.part, &self.own, self.crowd, place);
             *token = self.mint.mint(number);
@@ -22,7 +24,7 @@ impl Clients {
         seat.stage = Stage::Connecting;
         seat.went_on(now_us);
         if !seat.returns {
-            seat.since_us = now_us;
+            seat.since_us = meant_us;
         }
         self.standing.connecting += 1;
     }
@@ -37,12 +39,12 @@ impl Clients {
         seat.attempts = seat.attempts.saturating_add(1);
         self.standing.connecting -= 1;
         if seat.returns {
-            self.ledger.refused();
+            self.ledger.refused(false);
             self.refused.push(place);
         } else {
             self.standing.failed += 1;
         }
-        self.standing.note(reason);
+        self.standing.note(self.plain.words(reason.as_bytes()));
     }
 
     /// A connection of the crowd goes by its own will, to come back or not. False when it was not
@@ -52,7 +54,8 @@ impl Clients {
             return false;
         }
         self.unseat(place);
-        self.ledger.leave(place);
+        let refused = refused_in(&self.refusals, &self.layout, self.part.start + place);
+        self.ledger.leave(place, refused);
         let seat = &mut self.seats[place as usize];
         (seat.returns, seat.attempts, seat.since_us) = (returns, 0, now_us);
         true
@@ -90,11 +93,16 @@ impl Clients {
     /// Gives up waiting for messages that have been on their way for longer than the patience;
     /// with `u64::MAX`, for all.
     pub(super) fn expire(&mut self, now_us: u64) {
+        let mut freed = Vec::new();
+        self.refusals.release(now_us, &self.sent, |publisher| freed.push(publisher));
         // The flights have a patience of their own, which is no more than this.
         let now_us = now_us.saturating_sub(self.patience_us - OVERDUE_US);
         let closed = &mut self.closed;
-        let mut freed = Vec::new();
-        self.flights.expire(now_us, |publisher| freed.push(publisher));
+        let refusals = &mut self.refusals;
+        self.flights.expire(now_us, |overdue| {
+            freed.push(overdue.publisher);
+            !refusals.explain(overdue)
+        });
         for publisher in freed {
             tell_free(closed.as_mut(), &self.flights, publisher);
         }

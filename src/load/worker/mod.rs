@@ -7,10 +7,11 @@
 //! | `clients`, `seat` | what each connection waits for and hears: the swarm's audience |
 //! | `comings` | how connections become ready, and how they go |
 //! | `talk` | publishing in a window |
+//! | `refusals` | publishes that the server refused, and publishers that stop |
 //! | `waiting` | until everyone has what was published, and what to say of those who have not |
 //! | `unrest` | churn, storm, slow readers: who and when |
 //! | `figures` | counts and latencies of samples and windows |
-//! | `token`, `process` | tokens; this process's CPU time, memory and processor |
+//! | `token`, `words` | tokens; a server's words, without them |
 //!
 //! One thread with one epoll for each half; a second thread only reads orders.
 
@@ -18,7 +19,7 @@ mod clients;
 mod comings;
 mod figures;
 mod half;
-mod process;
+mod refusals;
 mod seat;
 mod talk;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 mod token;
 mod unrest;
 mod waiting;
+mod words;
 mod work;
 
 use std::io::{self, BufRead, Write};
@@ -48,6 +50,14 @@ enum Trouble {
     OutOfTurn(&'static str),
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
+    #[error(
+        "in a closed loop a message is on its way until the subscribers of its publisher's own load \
+         process have it, and in process {worker} nobody hears {topic}, to which its publisher \
+         {publisher} publishes: give a rate, one process, or more subscribers for each topic"
+    )]
+    Unpaced { worker: u32, publisher: u32, topic: String },
+    #[error("every message of every publisher was refused: {0}")]
+    Refused(String),
     /// Nobody listens any more.
     #[error("cannot tell: {0}")]
     Unheard(#[source] io::Error),

@@ -5,8 +5,6 @@
 
 /// Reasons that are kept, each once.
 const REASONS_MAX: usize = 10;
-/// Bytes of a reason.
-const REASON_BYTES_MAX: usize = 200;
 
 /// How many there are.
 #[derive(Debug, Default)]
@@ -39,7 +37,7 @@ pub(super) struct Seat {
     pub(super) joined: u32,
     /// When it last got further on its way to being ready: milliseconds, modulo 2³².
     went_on_ms: u32,
-    /// When it was begun, or lost.
+    /// When it was meant to be begun, or was lost.
     pub(super) since_us: u64,
 }
 
@@ -79,11 +77,8 @@ impl Seat {
 }
 
 impl Standing {
-    /// Keeps a reason, if it is a new one. It may be the server's words: what could steer a
-    /// terminal is taken out of them.
-    pub(super) fn note(&mut self, reason: &str) {
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
-        let reason = reason.replace(char::is_control, "\u{FFFD}");
+    /// Keeps a reason, if it is a new one. It is told on as it is: see [`super::words`].
+    pub(super) fn note(&mut self, reason: String) {
         if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
@@ -92,15 +87,3 @@ impl Standing {
 
 /// In [`Seat::joined`]: no message waits for it.
 pub(super) const NEVER: u32 = u32::MAX;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_servers_words_steer_no_terminal() {
-        let mut standing = Standing::default();
-        standing.note("no\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}way\n");
-        assert_eq!(standing.reasons, ["no\u{FFFD}]0;x\u{FFFD}\u{FFFD}[2J\u{FFFD}way\u{FFFD}"]);
-    }
-}

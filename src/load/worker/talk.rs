@@ -3,18 +3,55 @@
 //! Opens no loop of its own: [`Talking::turn`] is called again and again in a window, and publishes
 //! no more than [`TURN_MESSAGES_MAX`] messages at a time, so that deliveries are read in between.
 //! In open loop a stamp has the time that the schedule meant, in closed loop that of the send.
+//!
+//! Where a publisher's connection has no room, the server does not read it. In open loop its times
+//! are kept and tried again, until shortly after the window's end: how long the server let them
+//! wait is in their latencies. In closed loop it is put back, and tried again in the next turn.
+
+use std::collections::VecDeque;
 
 use crate::load::dialect::Words;
 use crate::load::orders::Window;
 use crate::load::pace::{Closed, Schedule, TURN_MESSAGES_MAX};
 use crate::load::scenario::{Pace, Talk};
 use crate::load::stamp::Stamp;
-use crate::load::swarm::Swarm;
+use crate::load::swarm::{OUTPUT_BYTES_MAX, Swarm};
 
 use super::clients::Clients;
 
-/// How long after the end of a window its last messages may still go, when the load is late.
-const LAST_WORDS_US: u64 = 100_000;
+/// How long after the end of a window its last messages may still go, when the load is late or the
+/// server does not read them.
+pub(super) const LAST_WORDS_US: u64 = 100_000;
+/// Bytes of payload in one send, if that is more than one message: no more than what finds room
+/// where something waits already.
+const SEND_BYTES_MAX: usize = OUTPUT_BYTES_MAX / 2;
+
+/// Where frames go: [`Swarm::has_room`] and [`Swarm::say`].
+pub(super) trait Outlet {
+    fn has_room(&self, place: u32, bytes: usize) -> bool;
+    fn say(&mut self, place: u32, frames: &[u8]) -> bool;
+}
+
+impl Outlet for Swarm {
+    fn has_room(&self, place: u32, bytes: usize) -> bool {
+        self.has_room(place, bytes)
+    }
+
+    fn say(&mut self, place: u32, frames: &[u8]) -> bool {
+        self.say(place, frames)
+    }
+}
+
+/// What became of a publisher's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    Sent,
+    /// It is there and does not take them: it has no room, or breaks just now, which is heard of in
+    /// the next turn.
+    NoRoom,
+    /// It is not there, or has nothing to say any more.
+    Gone,
+}
 
 /// The publishing of a window.
 #[derive(Debug)]
@@ -24,8 +61,15 @@ pub(super) struct Talking {
     /// The open loop; `None`: the closed one, which is the clients'.
     schedule: Option<Schedule>,
     payload_bytes: usize,
-    /// Scratch: what is due, and a publisher's frames.
-    due: Vec<(u32, u64)>,
+    /// Messages of a publisher that go in one send, at most.
+    send_messages_max: u32,
+    /// In open loop: publishers with times that are kept. In turns.
+    due: VecDeque<u32>,
+    /// Those of them that had no room in this turn; empty between turns.
+    stalled: Vec<u32>,
+    /// All that there was to say in the last turn lacked room.
+    is_stalled: bool,
+    /// Scratch: a payload, a publisher's frames.
     payload: Vec<u8>,
     frames: Vec<u8>,
     /// Nothing is left to be said.
@@ -40,47 +84,52 @@ impl Talking {
         clients.closed = None;
         match talk.pace {
             Pace::Open { per_s } => {
+                let per_s = window.per_s.unwrap_or(per_s);
                 let (from_us, until_us) = (window.from_us, window.until_us);
                 schedule = Some(Schedule::new(from_us, until_us, per_s, publishers, own));
             }
             Pace::Closed { in_flight, batch } => {
-                let own = own.len() as u32;
-                clients.closed = Some(Closed::new(in_flight, batch, own, publishers));
+                clients.closed = Some(Closed::new(in_flight, batch, &own, publishers));
             }
         }
+        let payload_bytes = talk.payload_bytes as usize;
+        let in_a_send = SEND_BYTES_MAX / payload_bytes.max(1);
         Self {
             from_us: window.from_us,
             until_us: window.until_us,
             schedule,
-            payload_bytes: talk.payload_bytes as usize,
-            due: Vec::new(),
+            payload_bytes,
+            send_messages_max: in_a_send.clamp(1, TURN_MESSAGES_MAX) as u32,
+            due: VecDeque::new(),
+            stalled: Vec::new(),
+            is_stalled: false,
             payload: Vec::new(),
             frames: Vec::new(),
             is_over: false,
         }
     }
 
-    /// Publishes what is due. `say` sends frames on a connection, known by its place.
-    pub(super) fn turn(
-        &mut self,
-        now_us: u64,
-        clients: &mut Clients,
-        mut say: impl FnMut(u32, &[u8]) -> bool,
-    ) {
+    /// Publishes what is due. Connections are known by their place.
+    pub(super) fn turn(&mut self, now_us: u64, clients: &mut Clients, outlet: &mut impl Outlet) {
         if self.is_over || now_us < self.from_us {
             return;
         }
-        match self.schedule {
-            Some(_) => self.as_scheduled(now_us, clients, &mut say),
-            None => self.as_there_is_room(now_us, clients, &mut say),
+        match self.schedule.take() {
+            Some(mut schedule) => {
+                self.as_scheduled(now_us, &mut schedule, clients, outlet);
+                self.schedule = Some(schedule);
+            }
+            None => self.as_there_is_room(now_us, clients, outlet),
         }
     }
 
-    /// When the next turn has something to say; `None`: when something is heard, or never.
+    /// When the next turn has something to say; `None`: when something is heard or there is room
+    /// again, or never.
     pub(super) fn next_us(&self, clients: &Clients) -> Option<u64> {
         match (&self.schedule, &clients.closed) {
-            (Some(schedule), _) => schedule.next_us(),
-            (None, Some(closed)) if closed.has_room() => Some(self.from_us),
+            (Some(schedule), _) if self.due.is_empty() || self.is_stalled => schedule.next_us(),
+            (Some(_), _) => Some(self.from_us),
+            (None, Some(closed)) if closed.has_room() && !self.is_stalled => Some(self.from_us),
             (None, _) => None,
         }
     }
@@ -93,76 +142,128 @@ impl Talking {
     fn as_scheduled(
         &mut self,
         now_us: u64,
+        schedule: &mut Schedule,
         clients: &mut Clients,
-        say: &mut impl FnMut(u32, &[u8]) -> bool,
+        outlet: &mut impl Outlet,
     ) {
-        let Some(schedule) = &mut self.schedule else { return };
-        let mut due = std::mem::take(&mut self.due);
-        due.extend(std::iter::from_fn(|| schedule.take(now_us)).take(TURN_MESSAGES_MAX));
+        for _ in 0..TURN_MESSAGES_MAX {
+            let Some((publisher, at_us)) = schedule.take(now_us) else { break };
+            if clients.speaker(publisher).is_some() {
+                clients.figures.late(now_us.saturating_sub(at_us));
+            }
+            if schedule.kept(publisher) == 1 {
+                self.due.push_back(publisher);
+            }
+        }
+        self.publish_due(now_us, schedule, clients, outlet);
         if now_us >= self.until_us + LAST_WORDS_US {
-            // The load does not keep up: what is left nobody will have.
-            let left = std::iter::from_fn(|| schedule.take(now_us)).count();
-            clients.figures.unsent(left as u64);
+            self.give_up(now_us, schedule, clients);
         }
-        self.is_over = schedule.next_us().is_none();
-        // By publisher; of each in order of time.
-        due.sort_unstable();
-        for messages in due.chunk_by(|one, next| one.0 == next.0) {
-            let times = messages.iter().map(|(_, at_us)| *at_us);
-            self.publish(messages[0].0, now_us, times, clients, say);
-        }
-        due.clear();
-        self.due = due;
+        self.is_stalled = self.due.is_empty();
+        self.due.extend(self.stalled.drain(..));
+        self.is_over = self.due.is_empty() && schedule.next_us().is_none();
     }
 
-    fn as_there_is_room(
+    /// Publishes times that are kept: each publisher's until it has no room.
+    fn publish_due(
         &mut self,
         now_us: u64,
+        schedule: &mut Schedule,
         clients: &mut Clients,
-        say: &mut impl FnMut(u32, &[u8]) -> bool,
+        outlet: &mut impl Outlet,
     ) {
+        let mut left = TURN_MESSAGES_MAX as u32;
+        while left > 0
+            && let Some(publisher) = self.due.pop_front()
+        {
+            let kept = schedule.kept(publisher);
+            let messages = kept.min(left.min(self.send_messages_max).into()) as u32;
+            let times = schedule.times(publisher, messages);
+            match self.publish(publisher, now_us, times, clients, outlet) {
+                Tried::Sent => {
+                    schedule.spend(publisher, messages.into());
+                    left -= messages;
+                    if kept > messages.into() {
+                        self.due.push_back(publisher);
+                    }
+                }
+                Tried::NoRoom => self.stalled.push(publisher),
+                Tried::Gone => {
+                    schedule.spend(publisher, kept);
+                    clients.figures.unsent(kept);
+                }
+            }
+        }
+    }
+
+    /// The time for last words is over: what is left nobody will have.
+    fn give_up(&mut self, now_us: u64, schedule: &mut Schedule, clients: &mut Clients) {
+        for publisher in self.stalled.drain(..) {
+            let kept = schedule.kept(publisher);
+            schedule.spend(publisher, kept);
+            clients.figures.unread(kept);
+        }
+        // The load does not keep up.
+        let late: u64 = self.due.drain(..).map(|publisher| schedule.kept(publisher)).sum();
+        let left = std::iter::from_fn(|| schedule.take(now_us)).count();
+        clients.figures.unsent(late + left as u64);
+    }
+
+    fn as_there_is_room(&mut self, now_us: u64, clients: &mut Clients, outlet: &mut impl Outlet) {
         if now_us >= self.until_us {
             self.is_over = true;
             clients.closed = None;
             return;
         }
+        self.is_stalled = false;
         let mut sent = 0;
         while let Some(closed) = clients.closed.as_mut().filter(|_| sent < TURN_MESSAGES_MAX) {
             let Some(publisher) = closed.take() else { return };
-            let batch = closed.batch() as usize;
+            let batch = closed.batch(publisher) as usize;
             let times = std::iter::repeat_n(now_us, batch);
-            if self.publish(publisher, now_us, times, clients, say) {
-                let aloft = clients.flights.aloft(publisher);
-                clients.closed.iter_mut().for_each(|closed| closed.freed(publisher, aloft));
+            match self.publish(publisher, now_us, times, clients, outlet) {
+                Tried::Sent => {
+                    let aloft = clients.flights.aloft(publisher);
+                    clients.closed.iter_mut().for_each(|closed| closed.freed(publisher, aloft));
+                }
+                Tried::NoRoom => {
+                    clients.closed.iter_mut().for_each(|closed| closed.put_back(publisher));
+                    self.is_stalled = true;
+                    return;
+                }
+                Tried::Gone => clients.figures.unsent(batch as u64),
             }
             sent += batch;
         }
     }
 
-    /// Sends messages of one publisher, each stamped with its time; false when they do not go: it
-    /// is not there, or breaks just now, which is heard of in the next turn. Only what is sent is
-    /// numbered: what nobody can have nobody has lost.
+    /// Sends messages of one publisher, each stamped with its time. Only what is sent is numbered:
+    /// what nobody can have nobody has lost.
     fn publish(
         &mut self,
         publisher: u32,
         now_us: u64,
-        times: impl ExactSizeIterator<Item = u64> + Clone,
+        times: impl ExactSizeIterator<Item = u64>,
         clients: &mut Clients,
-        say: &mut impl FnMut(u32, &[u8]) -> bool,
-    ) -> bool {
-        let messages = times.len() as u32;
-        let is_sent = clients.speaker(publisher).is_some_and(|speaker| {
-            self.frame(publisher, times.clone(), clients) && say(speaker, &self.frames)
-        });
-        if !is_sent {
-            clients.figures.unsent(u64::from(messages));
-            return false;
+        outlet: &mut impl Outlet,
+    ) -> Tried {
+        let messages = times.len();
+        let Some(speaker) = clients.speaker(publisher) else { return Tried::Gone };
+        if !clients.has_numbers(publisher, messages as u32) {
+            return Tried::Gone;
         }
-        clients.sent(publisher, messages, now_us);
-        if self.schedule.is_some() {
-            times.for_each(|at_us| clients.figures.late(now_us.saturating_sub(at_us)));
+        // Frames are longer, but need not be made where not even this has room.
+        if !outlet.has_room(speaker, messages * self.payload_bytes) {
+            return Tried::NoRoom;
         }
-        true
+        if !self.frame(publisher, times, clients) {
+            return Tried::Gone;
+        }
+        if !outlet.say(speaker, &self.frames) {
+            return Tried::NoRoom;
+        }
+        clients.sent(publisher, messages as u32, now_us);
+        Tried::Sent
     }
 
     /// Makes the frames of a publisher's next messages; false when it has nothing to publish to.

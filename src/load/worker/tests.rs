@@ -2,12 +2,13 @@
 
 mod ends;
 mod orders;
+mod refused;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use super::clients::Clients;
-use super::talk::Talking;
+use super::talk::{LAST_WORDS_US, Outlet, Talking};
 use super::token::Mint;
 use super::waiting::{self, GivenUp, Waiting};
 use crate::load::dialect::{Dialect, Heard, Who, Words};
@@ -43,8 +44,6 @@ impl Dialect for Plain {
         say.text(pattern.as_bytes());
         true
     }
-
-    fn unsubscribe(&self, _: &str, _: u16, _: &mut Words<'_>) {}
 
     fn echoes(&self) -> bool {
         self.echoes
@@ -90,6 +89,16 @@ impl Stage {
         Self { clients, scenario, said: Vec::new(), is_deaf: false }
     }
 
+    /// Connections 2 and 3 of 4, in the second of two workers, in a window: one topic, the first of
+    /// whose publishers is the other worker's.
+    fn beside_another(publishers: u32) -> Self {
+        let scenario = scenario((4, 1, 1), Interest::Exact, Some((publishers, false)));
+        let mut stage = Self::part(scenario, true, (1, 2));
+        stage.connect_all();
+        stage.window(0, 100);
+        stage
+    }
+
     fn happened(&mut self, place: u32, what: Happened<'_>) {
         self.clients.came();
         self.clients.happened(place, what, &mut Vec::new());
@@ -101,7 +110,7 @@ impl Stage {
 
     /// Connects one, with all its subscriptions.
     fn connect(&mut self, place: u32) {
-        self.clients.begin(place, clock());
+        self.clients.begin(place, clock(), clock());
         self.happened(place, Happened::Ready);
         let (layout, start) = (&self.clients.layout, self.clients.part.start);
         let subscriptions =
@@ -118,7 +127,12 @@ impl Stage {
     }
 
     fn window(&mut self, from_us: u64, until_us: u64) -> Talking {
-        let window = Window { side: Side::Target, from_us, until_us, counted: true };
+        self.window_at(None, from_us, until_us)
+    }
+
+    /// A window with a rate of its own.
+    fn window_at(&mut self, per_s: Option<f64>, from_us: u64, until_us: u64) -> Talking {
+        let window = Window { side: Side::Target, from_us, until_us, counted: true, per_s };
         self.clients.has_begun = true;
         self.clients.figures.begin(&window);
         Talking::new(self.scenario.talk.as_ref().unwrap(), &window, &mut self.clients)
@@ -129,27 +143,8 @@ impl Stage {
         NOW_US.set(now_us);
         self.clients.expire(now_us);
         let before = self.said.len();
-        let said = &mut self.said;
-        let is_deaf = self.is_deaf;
-        talking.turn(now_us, &mut self.clients, |place, frames| {
-            if is_deaf {
-                return false;
-            }
-            // Masking is undone byte by byte; headers are of no matter.
-            let mut at = 0;
-            while at < frames.len() {
-                let (length, head) = match frames[at + 1] & 0x7F {
-                    126 => (usize::from(u16::from_be_bytes([frames[at + 2], frames[at + 3]])), 4),
-                    short => (usize::from(short), 2),
-                };
-                let (key, payload) = frames[at + head..at + head + 4 + length].split_at(4);
-                let plain: Vec<u8> =
-                    payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
-                said.push((place, Stamp::find(&plain).unwrap().0));
-                at += head + 4 + length;
-            }
-            true
-        });
+        let mut ears = Ears { said: &mut self.said, is_deaf: self.is_deaf };
+        talking.turn(now_us, &mut self.clients, &mut ears);
         self.said.len() - before
     }
 
@@ -164,6 +159,41 @@ impl Stage {
     }
 }
 
+/// Takes what is said.
+struct Ears<'a> {
+    said: &'a mut Vec<(u32, Stamp)>,
+    is_deaf: bool,
+}
+
+impl Outlet for Ears<'_> {
+    fn has_room(&self, _: u32, _: usize) -> bool {
+        !self.is_deaf
+    }
+
+    fn say(&mut self, place: u32, frames: &[u8]) -> bool {
+        assert!(!self.is_deaf, "it was asked before");
+        // Masking is undone byte by byte; headers are of no matter.
+        let mut at = 0;
+        while at < frames.len() {
+            let (length, head) = match frames[at + 1] & 0x7F {
+                126 => (usize::from(u16::from_be_bytes([frames[at + 2], frames[at + 3]])), 4),
+                short => (usize::from(short), 2),
+            };
+            let (key, payload) = frames[at + head..at + head + 4 + length].split_at(4);
+            let plain: Vec<u8> =
+                payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+            self.said.push((place, Stamp::find(&plain).unwrap().0));
+            at += head + 4 + length;
+        }
+        true
+    }
+}
+
+/// A message of another worker's publisher.
+fn foreign(stream: u32, number: u32) -> Heard<'static> {
+    Heard::Delivery(Stamp { stream, number, at_us: 50 })
+}
+
 fn closed(publishers: (u32, bool), in_flight: u32, batch: u32) -> Scenario {
     let mut scenario = scenario((4, 2, 1), Interest::Exact, Some(publishers));
     scenario.talk.as_mut().unwrap().pace = Pace::Closed { in_flight, batch };
@@ -174,7 +204,8 @@ fn closed(publishers: (u32, bool), in_flight: u32, batch: u32) -> Scenario {
 fn connecting_asks_and_counts() {
     let mut stage = Stage::new(scenario((3, 5, 2), Interest::Exact, Some((1, false))), true);
     assert_eq!(stage.clients.len(), 4);
-    stage.clients.begin(0, 10);
+    // Meant to come earlier than it could be begun.
+    stage.clients.begin(0, 4, 10);
     let mut answer = Vec::new();
     stage.clients.happened(0, Happened::Ready, &mut answer);
     // Two frames of a header, a key and a name.
@@ -183,9 +214,9 @@ fn connecting_asks_and_counts() {
     stage.heard(0, Heard::Subscribed);
     stage.heard(0, Heard::Subscribed);
     stage.connect(3);
-    stage.clients.begin(1, 25);
+    stage.clients.begin(1, 25, 25);
     stage.happened(1, Happened::Refused("HTTP 503"));
-    stage.clients.begin(2, 25);
+    stage.clients.begin(2, 25, 25);
     stage.happened(2, Happened::Ready);
     stage.heard(2, Heard::Refused(b"403: no"));
     let standing = &stage.clients.standing;
@@ -193,7 +224,7 @@ fn connecting_asks_and_counts() {
     assert_eq!((standing.failed, standing.connecting), (2, 0));
     assert_eq!(standing.reasons, ["HTTP 503", "403: no"]);
     assert_eq!(stage.clients.useless, [2]);
-    assert_eq!(stage.clients.figures.connected(), [(0, 1), (15, 1)]);
+    assert_eq!(stage.clients.figures.connected(), [(0, 1), (21, 1)]);
 }
 
 #[test]
@@ -201,7 +232,7 @@ fn everyone_is_somebody() {
     let mut scenario = scenario((3, 5, 2), Interest::Exact, Some((1, false)));
     scenario.target.credentials = Credentials::Secret { secret: "s".into(), tenant: None };
     let mut stage = Stage::new(scenario, true);
-    stage.clients.begin(3, 0);
+    stage.clients.begin(3, 0, 0);
     let who = stage.clients.who(3);
     assert_eq!((who.number, who.topic, who.publishes), (3, "bench.t0", true));
     assert!(who.token.is_some());
@@ -231,7 +262,7 @@ fn a_closed_loop_waits_for_everyone() {
     let done = stage.clients.figures.window(0);
     assert_eq!((done.published, done.delivered, done.delivered_bytes), (6, 4, 400));
     let account = stage.settle();
-    assert_eq!((account.expected, account.received, account.lost), (12, 4, 8));
+    assert_eq!((account.expected, account.received, account.unarrived), (12, 4, 8));
 }
 
 #[test]
@@ -253,7 +284,7 @@ fn who_is_gone_or_slow_is_not_waited_for() {
     assert_eq!(stage.turn(&mut talking, 2 + OVERDUE_US), 2);
     assert_eq!(stage.clients.flights.overdue(), 2);
     let account = stage.settle();
-    assert_eq!((account.withheld, account.lost, account.received), (8, 4, 4));
+    assert_eq!((account.withheld, account.unarrived, account.received), (8, 4, 4));
     assert_eq!(account.closes, [(1013, 1)]);
 }
 
@@ -277,7 +308,7 @@ fn a_latecomer_is_due_what_is_published_then() {
     }
     assert_eq!(stage.turn(&mut talking, 11), 0);
     let account = stage.settle();
-    assert_eq!((account.expected, account.received, account.lost), (7, 6, 1));
+    assert_eq!((account.expected, account.received, account.unarrived), (7, 6, 1));
     let (first, second) = (stage.said[0].1, stage.said[2].1);
     stage.heard(2, Heard::Delivery(first));
     stage.heard(2, Heard::Delivery(second));

@@ -147,7 +147,13 @@ mod tests {
     }
 
     fn window(from_us: u64) -> Window {
-        Window { side: Side::Target, from_us, until_us: from_us + 1_000_000, counted: true }
+        Window {
+            side: Side::Target,
+            from_us,
+            until_us: from_us + 1_000_000,
+            counted: true,
+            per_s: None,
+        }
     }
 
     #[test]

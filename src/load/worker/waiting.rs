@@ -5,11 +5,14 @@
 //! one loss does not make every later window as long as its drain time. Sans-io.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use crate::load::account::UNKNOWN;
+use crate::load::account::{NUMBER_MAX, UNKNOWN};
 use crate::load::orders::Account;
+use crate::load::pace::{FLIGHTS_MAX, MESSAGES_MAX};
 
 use super::clients::Clients;
+use super::refusals::refused_in;
 use super::seat::Stage;
 
 /// Waiting until a time at most.
@@ -56,13 +59,20 @@ impl Waiting {
 }
 
 impl GivenUp {
-    /// Gives up all that is owed now. Costs all slots.
-    pub(super) fn all(clients: &Clients, published: Vec<u32>) -> Self {
-        let who = (0..clients.part.len() as u32).filter_map(|place| {
+    /// Gives up all that is owed now; how much of it was not before. `published`: by stream.
+    /// Costs all slots.
+    pub(super) fn renew(&mut self, clients: &Clients, published: Vec<u32>) -> u64 {
+        let mut more = 0;
+        let mut all = BTreeMap::new();
+        for place in 0..clients.part.len() as u32 {
             let owed = owed(clients, place, &published);
-            (owed > 0).then(|| (place, (clients.seats[place as usize].since_us, owed)))
-        });
-        Self { owed: who.collect(), published }
+            if owed > 0 {
+                more += owed.saturating_sub(self.of(clients, place));
+                all.insert(place, (clients.seats[place as usize].since_us, owed));
+            }
+        }
+        *self = Self { published, owed: all };
+        more
     }
 
     /// What a connection is owed and will not be waited for: less, when some has come after all;
@@ -79,7 +89,13 @@ impl GivenUp {
 
 /// How many messages a connection waits for.
 fn owed(clients: &Clients, place: u32, published: &[u32]) -> u64 {
-    clients.ledger.owed(place, slots(clients, place, published))
+    let refused = refused(clients, place);
+    clients.ledger.owed(place, slots(clients, place, published), refused)
+}
+
+/// How many of the numbers in a connection's slot the server refused.
+fn refused(clients: &Clients, place: u32) -> impl Fn(u32, Range<u32>) -> u32 {
+    refused_in(&clients.refusals, &clients.layout, clients.part.start + place)
 }
 
 /// How many messages there were of what a connection hears, slot by slot.
@@ -94,12 +110,42 @@ fn slots<'a>(
 
 /// The account, when all that was published is known. Costs all slots.
 pub(super) fn settle(clients: &Clients, published: &[u32]) -> Account {
-    let mut account = clients.ledger.settle(|place| slots(clients, place, published));
+    let refused = |place, slot, range| refused(clients, place)(slot, range);
+    let mut account = clients.ledger.settle(|place| slots(clients, place, published), refused);
     account.away = clients.away();
     let crowd = (0..).zip(&clients.seats[..clients.part.len()]);
     let ready = crowd.filter(|(_, seat)| seat.stage == Stage::Ready);
     account.unjudged = ready.map(|(place, _)| unjudged(clients, place, published)).sum();
+    account.troubles = troubles(clients);
     account
+}
+
+/// What went wrong with the load's own side of it, in words, and how often.
+fn troubles(clients: &Clients) -> Vec<(String, u64)> {
+    let told = clients.refusals.told().iter();
+    let mut troubles: Vec<_> =
+        told.map(|(words, times)| (format!("refused: {words}"), *times)).collect();
+    if let Some((stopped, words)) = clients.refusals.stopped() {
+        let trouble = format!("a publisher was stopped, all it said was refused: {words}");
+        troubles.push((trouble, stopped.into()));
+    }
+    if !clients.spent.is_empty() {
+        let trouble = format!(
+            "a publisher was stopped, its messages have no more numbers: a stream has {} of them, a \
+             load process {MESSAGES_MAX}",
+            u64::from(NUMBER_MAX) + 1
+        );
+        troubles.push((trouble, clients.spent.len() as u64));
+    }
+    let forgotten = clients.flights.forgotten();
+    if forgotten > 0 {
+        let trouble = format!(
+            "a message was not waited for any longer, more than {FLIGHTS_MAX} of a load process \
+             were on their way"
+        );
+        troubles.push((trouble, forgotten));
+    }
+    troubles
 }
 
 /// Streams of other workers, not silent, of which a latecomer has heard nothing.

@@ -13,20 +13,22 @@ use std::time::Duration;
 use crate::load::clock::now_us;
 use crate::load::layout::Layout;
 use crate::load::orders::{Begin, Order, Progress, Side, Tidings, Window};
-use crate::load::scenario::{Credentials, Spoken, Target};
+use crate::load::pace::unpaced;
+use crate::load::scenario::{Credentials, Pace, Spoken, Target};
+use crate::process;
 
 use super::half::Half;
 use super::talk::Talking;
 use super::unrest::Unrest;
 use super::waiting::{GivenUp, Waiting};
-use super::{Orders, Trouble, process, tell};
+use super::{Orders, Trouble, tell};
 
 /// Longest wait of a turn while there is load, and while there is none.
 const BUSY_WAIT_US: u64 = 1_000;
 const IDLE_WAIT_US: u64 = 5_000;
 /// Between two turns of the half that has no load.
 const OTHER_HALF_US: u64 = 10_000;
-/// How long the server is given to hear that everybody leaves.
+/// How long the server is given to hear that everybody leaves, at most.
 const FAREWELL_US: u64 = 300_000;
 
 /// A worker that has its part.
@@ -43,8 +45,6 @@ pub(super) struct Worker<W> {
     other_us: u64,
     /// When the next sample ends.
     sample_us: u64,
-    /// Of the half with the load, at the last sample.
-    bytes_in: u64,
     out: W,
 }
 
@@ -53,7 +53,7 @@ enum Phase {
     Idle,
     Connecting,
     /// With the messages that were overdue before.
-    Window(Window, Option<Talking>, u64),
+    Window(Window, Option<Box<Talking>>, u64),
     /// All is said, and what others have said is to be told. With the same.
     Said(u64),
     /// Until what was said is there. With the same.
@@ -70,10 +70,11 @@ impl<W: Write> Worker<W> {
         let processors = &begin.scenario.crowd.processors;
         if !processors.is_empty() {
             let processor = processors[begin.worker as usize % processors.len()];
-            process::pin(processor).map_err(|why| Trouble::System("cannot bind", why))?;
+            process::pin(processor as usize).map_err(|why| Trouble::System("cannot bind", why))?;
         }
         let layout = Rc::new(Layout::new(&begin.scenario));
         let target = half(&begin, &begin.scenario.target, &layout)?;
+        check_pace(&begin, &layout, target.clients.dialect.echoes())?;
         let now_us = now_us();
         Ok(Self {
             unrest: Unrest::new(&begin, &layout),
@@ -84,7 +85,6 @@ impl<W: Write> Worker<W> {
             phase: Phase::Idle,
             other_us: now_us,
             sample_us: now_us + begin.scenario.times.sample_ms * 1000,
-            bytes_in: 0,
             begin,
             out,
         })
@@ -143,7 +143,7 @@ impl<W: Write> Worker<W> {
                 let half = half_of(&mut self.target, &mut self.floor, self.side);
                 let before = half.clients.flights.overdue();
                 let talking = half.begin(&self.begin, &window);
-                self.phase = Phase::Window(window, talking, before);
+                self.phase = Phase::Window(window, talking.map(Box::new), before);
             }
             Order::Finish { published } => {
                 if let Phase::Said(before) = self.phase {
@@ -160,10 +160,11 @@ impl<W: Write> Worker<W> {
     }
 
     /// Waits for all that was published, for the drain time.
-    fn wait_for(&self, published: Vec<u32>) -> Result<Waiting, Trouble> {
+    fn wait_for(&mut self, published: Vec<u32>) -> Result<Waiting, Trouble> {
         if published.len() != self.layout.streams() as usize {
             return Err(Trouble::OutOfTurn("streams that are not those of the run"));
         }
+        self.half().clients.bound(&published);
         let until_us = now_us() + self.begin.scenario.times.drain_ms * 1000;
         Ok(Waiting::new(published, until_us))
     }
@@ -171,7 +172,6 @@ impl<W: Write> Worker<W> {
     /// One of the halves has the load from now on.
     fn load(&mut self, side: Side) {
         self.side = side;
-        self.bytes_in = self.half().swarm.counts().bytes_in;
     }
 
     /// The half that has the load.
@@ -183,6 +183,11 @@ impl<W: Write> Worker<W> {
     fn go_on(&mut self, now_us: u64) -> Result<(), Trouble> {
         let half = half_of(&mut self.target, &mut self.floor, self.side);
         half.connect(now_us);
+        if let Some((_, words)) = half.clients.refusals.stopped()
+            && half.clients.refusals.have_stopped_all()
+        {
+            return Err(Trouble::Refused(words.to_owned()));
+        }
         let (answer, next) = match &mut self.phase {
             Phase::Connecting if half.is_connected() => {
                 (Tidings::Connected(half.connected()), Phase::Idle)
@@ -206,11 +211,8 @@ impl<W: Write> Worker<W> {
                 if !has_all && !waiting.is_late(now_us) {
                     return Ok(());
                 }
-                if !has_all {
-                    let published = std::mem::take(&mut waiting.published);
-                    half.given_up = GivenUp::all(&half.clients, published);
-                }
-                let mut done = half.finish(*before);
+                let lacking = (!has_all).then(|| std::mem::take(&mut waiting.published));
+                let mut done = half.finish(*before, lacking);
                 done.published_by_stream = self.target.published();
                 (Tidings::Window(done), Phase::Idle)
             }
@@ -272,9 +274,7 @@ impl<W: Write> Worker<W> {
         let (counts, standing) = (self.target.swarm.counts(), &self.target.clients.standing);
         let (open, subscribed) = (counts.open, standing.subscribed);
         let spun_us = self.spun_us();
-        let before = self.bytes_in;
         let half = self.half();
-        let bytes_in = half.swarm.counts().bytes_in;
         let figures = &mut half.clients.figures;
         let progress = Progress {
             at_us: now_us,
@@ -282,11 +282,10 @@ impl<W: Write> Worker<W> {
             subscribed,
             published: figures.published,
             delivered: figures.delivered,
-            bytes_in: bytes_in - before,
+            window_delivered: figures.window_delivered,
             latency: figures.end_sample(),
-            cpu_us: process::cpu_us().saturating_sub(spun_us),
+            cpu_us: (process::cpu_time().as_micros() as u64).saturating_sub(spun_us),
         };
-        self.bytes_in = bytes_in;
         tell(&mut self.out, &Tidings::Progress(progress))
     }
 
@@ -304,7 +303,8 @@ impl<W: Write> Worker<W> {
         let until_us = now_us() + FAREWELL_US;
         loop {
             let now_us = now_us();
-            if now_us >= until_us {
+            let floor = self.floor.as_ref().map_or(0, |half| half.swarm.sockets());
+            if now_us >= until_us || self.target.swarm.sockets() + floor == 0 {
                 return Ok(());
             }
             let wait = Duration::from_micros(BUSY_WAIT_US);
@@ -314,6 +314,20 @@ impl<W: Write> Worker<W> {
                 floor.turn(now_us, wait).map_err(failed)?;
             }
         }
+    }
+}
+
+/// Whether a closed loop is one: what this worker's publishers say, its subscribers hear.
+fn check_pace(begin: &Begin, layout: &Layout, echoes: bool) -> Result<(), Trouble> {
+    let (worker, workers) = (begin.worker, begin.workers);
+    let talk = begin.scenario.talk.as_ref();
+    let is_closed = talk.is_some_and(|talk| matches!(talk.pace, Pace::Closed { .. }));
+    match is_closed.then(|| unpaced(layout, worker, workers, echoes)).flatten() {
+        Some((publisher, topic)) => {
+            let topic = layout.topic_name(topic).to_owned();
+            Err(Trouble::Unpaced { worker, publisher, topic })
+        }
+        None => Ok(()),
     }
 }
 

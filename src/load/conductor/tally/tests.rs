@@ -1,5 +1,7 @@
 //! What is gathered, and what comes of it.
 
+use std::time::Duration;
+
 use super::*;
 use crate::load::conductor::tests::scenario;
 
@@ -9,7 +11,7 @@ fn tally(alone: Option<Reading>) -> Tally {
 
 fn reading(cpu_us: f64, rss_bytes: u64) -> Reading {
     let (cpu_us, rss_bytes) = (Some(cpu_us), Some(rss_bytes));
-    Reading { cpu_us, rss_bytes, heap_bytes: None, processes: 1 }
+    Reading { cpu_us, waited_us: cpu_us, rss_bytes, processes: 1, ..Reading::default() }
 }
 
 fn span(delivered: u64, server_us: Option<f64>) -> Span {
@@ -20,13 +22,24 @@ fn span(delivered: u64, server_us: Option<f64>) -> Span {
         latency: vec![(40, delivered / 2)],
         returned: vec![(1000, 1)],
         unsent: 3,
+        unread: 1,
+        owed: 2,
         published_by_stream: vec![1, 0],
         ..WindowDone::default()
     };
     let other = WindowDone { published_by_stream: vec![0, 2, 5], ..done.clone() };
     let workers_us = vec![100_000.0, 950_000.0];
     let (done, took) = (vec![done, other], Duration::from_secs(1));
-    Span { done, took, server_us, sends: 10, floor_lost: 0, workers_us }
+    Span {
+        done,
+        took,
+        server_us,
+        server_waited_us: server_us,
+        sends: 10,
+        floor_lost: 0,
+        workers_us,
+        workers_waited_us: Some(vec![10_000.0, 30_000.0]),
+    }
 }
 
 #[test]
@@ -52,7 +65,11 @@ fn windows_of_several_workers_are_one_outcome() {
     let closes = [vec![(1013, 2), (1006, 1)], vec![(1006, 3)]];
     tally.settled(&closes.map(|closes| Account {
         lost: 1,
+        unarrived: 4,
+        closes_slow: closes[..1].to_vec(),
         closes,
+        publishes_refused: 1,
+        refused: 1,
         away: 2,
         unjudged: 3,
         troubles: vec![("corrupt deflate".into(), 4)],
@@ -63,29 +80,41 @@ fn windows_of_several_workers_are_one_outcome() {
     assert_eq!(outcome.started, "1970-01-01T00:00:00.000Z");
     let deliveries = &outcome.deliveries;
     assert_eq!((deliveries.published, deliveries.measured), (4, 2000));
-    assert_eq!((deliveries.per_second, deliveries.frame_bytes), (1000.0, 100.0));
-    assert_eq!(deliveries.account.lost, 2);
-    assert_eq!(deliveries.account.closes, [(1006, 4), (1013, 2)]);
-    let account = &deliveries.account;
+    assert_eq!((deliveries.per_second, deliveries.frame_bytes), (Some(1000.0), Some(100.0)));
+    assert_eq!((deliveries.account().lost, deliveries.account().unarrived), (2, 8));
+    assert_eq!(deliveries.account().closes, [(1006, 4), (1013, 2)]);
+    let account = deliveries.account();
     assert_eq!((account.away, account.unjudged), (4, 6));
     assert_eq!(account.troubles, [("corrupt deflate".to_owned(), 8)]);
-    assert_eq!(deliveries.unsent, 12);
-    let faults =
-        ["6 connections were ended by the server (1006 ×4, 1013 ×2)", "4 did not come back"];
+    assert_eq!(
+        (deliveries.unsent, deliveries.unread, deliveries.late),
+        (Some(12), Some(4), Some(8))
+    );
+    assert_eq!((account.publishes_refused, account.refused), (2, 2));
+    assert_eq!(account.closes_slow, [(1006, 3), (1013, 2)]);
+    let faults = [
+        "8 deliveries came after the drain of their window, or not at all",
+        "2 of 8 messages were refused",
+        "12 of 20 messages that came due did not go out: the load was late, or their publisher gone",
+        "6 connections were ended by the server (1006 ×4, 1013 ×2)",
+        "4 did not come back",
+    ];
     assert_eq!(outcome.faults, faults);
     assert_eq!(outcome.latency_us.unwrap().p99, 40);
-    assert_eq!((outcome.connecting.subscribed, outcome.connecting.per_second), (90, 180.0));
+    assert_eq!((outcome.connecting.subscribed, outcome.connecting.per_second), (90, Some(180.0)));
     assert_eq!(outcome.connecting.returning_us.unwrap().p50, 1000);
-    assert_eq!(outcome.load.busiest, 0.95);
-    assert_eq!(outcome.load.rss_bytes_per_connection, 100.0);
+    assert_eq!(outcome.load.busiest, Some(0.95));
+    assert_eq!(outcome.load.starved, Some(0.03));
+    assert_eq!(outcome.load.rss_bytes_per_connection, Some(100.0));
     let server = outcome.server.unwrap();
     assert_eq!((server.cpu_us, server.cpu_us_per_delivery), (Some(4000.0), Some(2.0)));
     assert_eq!(server.deliveries_per_cpu_second, Some(500_000.0));
+    assert_eq!(server.starved, Some(0.002));
     assert_eq!(server.cpu_us_per_connection, Some(10.0));
     assert_eq!(server.rss_bytes_per_connection, Some(2000.0));
     assert_eq!(server.rss_bytes, Some([1_000_000, 1_200_000, 3_000_000, 1_050_000]));
     assert!(outcome.floor.is_none());
-    assert!(outcome.remarks[0].starts_with("2 deliveries were lost"), "{:?}", outcome.remarks);
+    assert_eq!(outcome.remarks[0], "corrupt deflate (8 times)");
 }
 
 #[test]
@@ -101,6 +130,18 @@ fn what_was_not_measured_is_absent() {
     assert_eq!(server.cpu_us, None);
     assert_eq!((server.cpu_us_per_delivery, server.deliveries_per_cpu_second), (None, None));
     assert_eq!(server.rss_bytes_per_connection, None);
+}
+
+#[test]
+fn memory_that_was_there_before_is_no_figure() {
+    let mut tally = tally(Some(reading(0.0, 5_000_000)));
+    let connected = Connected { subscribed: 1000, ..Connected::default() };
+    tally.connected(&[connected], None, None);
+    tally.full(Some(reading(1.0, 5_004_096)));
+    let outcome = tally.outcome(Vec::new(), false);
+    assert_eq!(outcome.server.unwrap().rss_bytes_per_connection, None);
+    let told = outcome.remarks.iter().any(|remark| remark.contains("restart it"));
+    assert!(told, "{:?}", outcome.remarks);
 }
 
 #[test]
@@ -150,6 +191,6 @@ fn members_that_publish_are_counted_once() {
         let server = outcome.server.unwrap();
         assert_eq!(server.rss_bytes_per_connection, Some(bytes));
         assert_eq!(server.cpu_us_per_connection, Some(cpu));
-        assert_eq!(outcome.load.rss_bytes_per_connection, bytes / 2.0);
+        assert_eq!(outcome.load.rss_bytes_per_connection, Some(bytes / 2.0));
     }
 }

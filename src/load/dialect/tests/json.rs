@@ -28,10 +28,6 @@ fn topics_says_what_its_contract_says() {
             text(r#"{"type":"subscribe","topic":"a.*"}"#)
         );
         assert_eq!(
-            said(|say| dialect.unsubscribe("a.*", 3, say)),
-            text(r#"{"type":"unsubscribe","topic":"a.*"}"#)
-        );
-        assert_eq!(
             said(|say| dialect.publish("a\".b", b"~xyz", say)),
             text(r#"{"type":"message","topic":"a\".b","data":"~xyz"}"#)
         );
@@ -43,7 +39,6 @@ fn topics_says_what_its_contract_says() {
 fn topics_hears_what_its_contract_says() {
     let hears = |payload: &str, what| hears(Spoken::Topics, payload, what);
     hears(&format!(r#"{{"type":"subscribed","topic":"a.b",{AT}}}"#), "Subscribed");
-    hears(&format!(r#"{{"type":"unsubscribed","topic":"a.b",{AT}}}"#), "Unsubscribed");
     hears(&format!(r#"{{"type":"published","id":1,"topic":"a.b",{AT}}}"#), "Other");
     hears(&format!(r#"{{"type":"pong",{AT}}}"#), "Other");
     hears(&format!(r#"{{"type":"auth_success","userId":"u",{AT}}}"#), "Other");
@@ -113,10 +108,6 @@ fn channels_says_what_its_contract_says() {
         text(r#"{"type":"join_channel","data":{"channel":"public:a"}}"#)
     );
     assert_eq!(
-        said(|say| dialect.unsubscribe("public:a", 3, say)),
-        text(r#"{"type":"leave_channel","data":{"channel":"public:a"}}"#)
-    );
-    assert_eq!(
         said(|say| dialect.publish("public:a", b"~xyz", say)),
         text(r#"{"type":"send_message","data":{"channel":"public:a","message":"~xyz"}}"#)
     );
@@ -129,7 +120,6 @@ fn channels_hears_what_its_contract_says() {
     let hears = |payload: &str, what| hears(Spoken::Channels, payload, what);
     hears(&format!(r#"{{"type":"connection","data":{{"connectionId":"c",{AT}}}}}"#), "Ready");
     hears(r#"{"type":"channel_joined","data":{"channel":"public:a"}}"#, "Subscribed");
-    hears(r#"{"type":"channel_left","data":{"channel":"public:a"}}"#, "Unsubscribed");
     hears(&format!(r#"{{"type":"pong","data":{{{AT}}}}}"#), "Other");
     let message = format!(r#""message":"{STAMPED}","sender":{{"id":"u","connectionId":"c"}}"#);
     let data = format!(r#"{{"channel":"public:a",{message},{AT}}}"#);

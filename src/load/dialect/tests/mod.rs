@@ -138,6 +138,39 @@ fn the_offer_stands_in_the_handshake_of_all() {
     }
 }
 
+#[test]
+fn who_greets_otherwise_speaks_something_else() {
+    let foreign = |spoken, payload: &str| dialect(spoken).foreign(payload.as_bytes());
+    let greetings = [
+        (Spoken::Mqtt, "mqtt", "\x20\x02\0\0"),
+        (Spoken::Nats, "nats", "INFO {}\r\n"),
+        (Spoken::Socketio, "socketio", r#"0{"sid":"s"}"#),
+        (Spoken::Channels, "channels", r#"{"type":"connection","data":{}}"#),
+    ];
+    let others = ["SSH-2.0\r\n", "{\"type\":\"welcome\"}", "~sw", "4", "\x30\x02ab"];
+    for (spoken, name, greeting) in greetings {
+        for (other, _, theirs) in greetings {
+            let expected = (other != spoken).then_some(name);
+            assert_eq!(foreign(spoken, theirs), expected, "{name}: {theirs}");
+        }
+        for strange in others {
+            assert_eq!(foreign(spoken, strange), Some(name), "{name}: {strange}");
+        }
+        // A stream may be cut anywhere.
+        if matches!(spoken, Spoken::Mqtt | Spoken::Nats) {
+            (0..greeting.len()).for_each(|cut| assert_eq!(foreign(spoken, &greeting[..cut]), None));
+        }
+    }
+    let known = ["2", "40{}", "44{\"message\":\"no\"}", "41", "6", "1"];
+    assert!(known.iter().all(|packet| foreign(Spoken::Socketio, packet).is_none()));
+    let known = ["PONG\r\n", "PING\r\n", "-ERR 'no'\r\n", "+OK\r\n"];
+    assert!(known.iter().all(|line| foreign(Spoken::Nats, line).is_none()));
+    assert_eq!(foreign(Spoken::Channels, "{\"type\":\"error\"}"), None);
+    for spoken in [Spoken::Topics, Spoken::Events, Spoken::Nchan, Spoken::Floor] {
+        assert_eq!(foreign(spoken, "SSH-2.0"), None);
+    }
+}
+
 /// Bytes like those that servers say, and any others.
 fn payloads() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![

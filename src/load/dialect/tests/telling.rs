@@ -18,7 +18,6 @@ fn nchan_needs_no_words() {
     let dialect = dialect(Spoken::Nchan);
     assert_eq!(said(|say| assert!(dialect.opened(&SUBSCRIBER, say))), []);
     assert_eq!(said(|say| assert!(!dialect.subscribe("a.b", 0, say))), []);
-    assert_eq!(said(|say| dialect.unsubscribe("a.b", 0, say)), []);
     assert_eq!(said(|say| dialect.publish("a.b", b"~xyz", say)), text("~xyz"));
     hears(Spoken::Nchan, STAMPED, "Delivery");
     hears(Spoken::Nchan, "queued messages: 1\r\nlast requested: 0 sec. ago", "Other");
@@ -31,10 +30,8 @@ fn the_floor_is_told_how_long_its_frames_are() {
     let dialect = of(&target(Spoken::Floor, "/?bytes=230"));
     assert_eq!(said(|say| assert!(dialect.opened(&SUBSCRIBER, say))), []);
     assert_eq!(said(|say| assert!(dialect.subscribe("a.*", 0, say))), text("sa.*"));
-    assert_eq!(said(|say| dialect.unsubscribe("a.*", 0, say)), text("ua.*"));
     assert_eq!(said(|say| dialect.publish("a:b", b"~:xyz", say)), text("p230\na:b\n~:xyz"));
     hears(Spoken::Floor, "s", "Subscribed");
-    hears(Spoken::Floor, "u", "Unsubscribed");
     hears(Spoken::Floor, STAMPED, "Delivery");
     hears(Spoken::Floor, "x", "Other");
     let dialect = of(&target(Spoken::Floor, "/"));
@@ -44,10 +41,9 @@ fn the_floor_is_told_how_long_its_frames_are() {
 #[test]
 fn the_floor_reads_its_words() {
     assert_eq!(Word::parse(b"sa.*"), Some(Word::Subscribe("a.*")));
-    assert_eq!(Word::parse(b"ua.*"), Some(Word::Unsubscribe("a.*")));
     let publish = Word::Publish { frame_bytes: 230, topic: "a:b", payload: b"x\ny" };
     assert_eq!(Word::parse(b"p230\na:b\nx\ny"), Some(publish));
-    for bad in [&b""[..], b"x", b"p", b"p1", b"p1\na", b"px\na\nb", b"s\xFF"] {
+    for bad in [&b""[..], b"x", b"ua", b"p", b"p1", b"p1\na", b"px\na\nb", b"s\xFF"] {
         assert_eq!(Word::parse(bad), None);
     }
 }

@@ -116,11 +116,22 @@
     ...more,
   });
 
+  // The legend shows each line as it is drawn.
+  const legend = {
+    markers: {
+      width: 2,
+      fill: () => "transparent",
+      dash: (chart, at) => (chart.series[at].dash ? "dashed" : "solid"),
+    },
+  };
   const draw = (id, data, options) => {
     const place = document.getElementById(`plot-${id}`);
     if (!place) return;
+    // Values stand in the legend while something is pointed at: there is none of the whole plot.
+    const pointed = (chart) => chart.root.classList.toggle("pointed", chart.cursor.idx != null);
+    const hooks = { ...options.hooks, setCursor: [pointed] };
     const chart = new uPlot(
-      { width: Math.max(place.clientWidth, 240), height: HEIGHT, ...options },
+      { width: Math.max(place.clientWidth, 240), height: HEIGHT, legend, ...options, hooks },
       data,
       place,
     );
@@ -255,9 +266,33 @@
     });
   };
 
+  // Each rate that a search tried: held ones filled, with the bound that decides.
+  const search = () => {
+    const steps = [...(outcome.search?.steps ?? [])].sort((a, b) => a.per_s - b.per_s);
+    const p99 = (it) => (it.latency_us.max > 0 ? Math.max(it.latency_us.p99, 1) : null);
+    const bound = outcome.scenario.search?.p99_us ?? null;
+    const points = (color, fill) => ({ show: true, size: 9, width: 2, stroke: style(color), fill: style(fill) });
+    const none = { paths: () => null };
+    const rates = steps.map((it) => it.per_s);
+    const range = (_, least, most) => (least > 0 ? [least / 1.3, most * 1.3] : [1, 10]);
+    draw("search", [rates, steps.map((it) => (it.held ? p99(it) : null)), steps.map((it) => (it.held ? null : p99(it))), rates.map(() => bound)], {
+      scales: { x: { time: false, distr: 3, range }, y: logarithmic },
+      series: [
+        { label: "rate", value: (_, it) => perSecond(it) },
+        line("held", "--good", micros, { ...none, points: points("--good", "--good") }),
+        line("not held", "--bad", micros, { ...none, points: points("--bad", "--surface") }),
+        line("bound", "--soft", micros, { dash: [5, 3], width: 1 }),
+      ],
+      axes: [
+        axis({ size: 32, splits: decades, filter: apart, values: (_, splits) => splits.map((it) => (it == null ? "" : `${onAxis(COUNTS)(it)}/s`)) }),
+        valueAxis(onAxis(TIMES), { splits: decades, filter: (_, splits) => splits }),
+      ],
+    });
+  };
+
   const drawAll = () => {
     for (const { chart } of charts.splice(0)) chart.destroy();
-    for (const plot of [curve, latency, rates, open, cpu, memory, floor]) plot();
+    for (const plot of [curve, latency, rates, search, open, cpu, memory, floor]) plot();
   };
   drawAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);

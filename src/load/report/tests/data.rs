@@ -1,8 +1,9 @@
 //! The page and hostile texts: nothing that a server or a file name says becomes markup or script.
 
 use super::fixture;
+use crate::load::judge;
 use crate::load::outcome::Outcome;
-use crate::load::report::{faults, page};
+use crate::load::report::page;
 
 /// What breaks out of an element, an attribute, a script or a template.
 const HOSTILE: &str =
@@ -25,7 +26,7 @@ fn hostile() -> Outcome {
     outcome.remarks = vec![HOSTILE.to_owned()];
     outcome.connecting.failed = 1;
     outcome.connecting.reasons = vec![HOSTILE.to_owned()];
-    outcome.faults = faults::of(&outcome);
+    outcome.faults = judge::faults(&outcome, 0);
     assert_eq!(outcome.faults.len(), 1);
     outcome
 }

@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::load::floor::Mode;
 use crate::load::orders::Account;
 use crate::load::outcome::{
-    Connecting, Deliveries, Floor, Load, Machine, Outcome, Percentiles, Phase, Sample, Server,
+    Connecting, Deliveries, Floor, Load, Machine, Outcome, Percentiles, Phase, Sample, Server, Step,
 };
 use crate::load::scenario::{
-    Credentials, Crowd, Interest, Pace, Scenario, Spoken, Talk, Target, Times,
+    Credentials, Crowd, Interest, Mode, Pace, Scenario, Search, Spoken, Talk, Target, Times,
 };
 
 /// A fan-out with everything measured.
@@ -27,24 +26,27 @@ pub(in crate::load::report) fn outcome() -> Outcome {
             kernel: "Linux 6.12.0".into(),
         },
         scenario: scenario(),
+        interrupted: false,
         deliveries: Deliveries {
             published: 4120,
-            unsent: 0,
-            account: Account {
+            unsent: Some(0),
+            unread: Some(0),
+            late: Some(0),
+            account: Some(Account {
                 expected: 4_932_000,
                 received: 4_932_000,
                 replaced: 0,
                 ..Account::default()
-            },
+            }),
             measured: 4_120_000,
-            per_second: 412_000.0,
-            frame_bytes: 271.0,
+            per_second: Some(412_000.0),
+            frame_bytes: Some(271.0),
         },
         latency_us: Some(latency),
         connecting: Connecting {
             subscribed: 1000,
-            latency_us: percentiles(7.0),
-            per_second: 14_820.0,
+            latency_us: Some(percentiles(7.0)),
+            per_second: Some(14_820.0),
             ..Connecting::default()
         },
         server: Some(Server {
@@ -56,6 +58,7 @@ pub(in crate::load::report) fn outcome() -> Outcome {
             heap_bytes_per_connection: Some(712.0),
             rss_bytes: Some([9 << 20, 11 << 20, 13 << 20, 12 << 20]),
             processes: 1,
+            starved: Some(0.004),
         }),
         floor: Some(Floor {
             cpu_us_per_send: 1.94,
@@ -67,11 +70,13 @@ pub(in crate::load::report) fn outcome() -> Outcome {
         }),
         load: Load {
             workers: 1,
-            busiest: 0.83,
-            cpu_us: 8_300_000.0,
-            rss_bytes_per_connection: 420.0,
+            busiest: Some(0.83),
+            cpu_us: Some(8_300_000.0),
+            rss_bytes_per_connection: Some(420.0),
             late_us: None,
+            starved: Some(0.012),
         },
+        search: None,
         faults: Vec::new(),
         samples,
         latency_curve: curve(),
@@ -83,11 +88,50 @@ pub(in crate::load::report) fn outcome() -> Outcome {
     }
 }
 
+/// A search for the highest rate.
+pub(in crate::load::report) fn searched() -> Outcome {
+    let mut outcome = outcome();
+    outcome.scenario.search = Some(Search { p99_us: 10_000, within_percent: 10 });
+    if let Some(talk) = &mut outcome.scenario.talk {
+        talk.pace = Pace::Open { per_s: 100.0 };
+    }
+    outcome.floor = None;
+    outcome.scenario.floor_pairs = 0;
+    let step = |per_s: f64, times: f64| {
+        let held = times < 4.0;
+        let latency_us = percentiles(times);
+        let because = format!("p99 of {} is above 10 ms", latency_us.p99 / 1000);
+        Step {
+            per_s,
+            delivered_per_s: per_s.min(1250.0) * 1000.0,
+            latency_us,
+            server_cpu: Some(rounded(per_s.min(1250.0) / 1300.0)),
+            held,
+            inconclusive: false,
+            because: if held { String::new() } else { because },
+        }
+    };
+    outcome.search = Some(crate::load::outcome::Search {
+        held_per_s: Some(1200.0),
+        failed_per_s: Some(1300.0),
+        inconclusive_per_s: None,
+        steps: vec![
+            step(100.0, 0.3),
+            step(800.0, 0.6),
+            step(1600.0, 90.0),
+            step(1200.0, 1.4),
+            step(1400.0, 12.0),
+            step(1300.0, 4.2),
+        ],
+    });
+    outcome
+}
+
 /// A crowd that only stays, on a server that nothing is known of.
 pub(in crate::load::report) fn idle() -> Outcome {
     let mut outcome = outcome();
     outcome.scenario.talk = None;
-    outcome.deliveries = Deliveries::default();
+    outcome.deliveries = Deliveries { account: Some(Account::default()), ..Deliveries::default() };
     outcome.latency_us = None;
     outcome.latency_curve = Vec::new();
     outcome.server = None;
@@ -132,9 +176,16 @@ fn scenario() -> Scenario {
         churn: None,
         slow: None,
         storm: None,
-        times: Times { warm_up_ms: 2000, measure_ms: 10_000, drain_ms: 10_000, sample_ms: 250 },
+        times: Times {
+            warm_up_ms: 2000,
+            settle_ms: 500,
+            measure_ms: 10_000,
+            drain_ms: 10_000,
+            sample_ms: 250,
+        },
         floor_pairs: 10,
         floor_mode: Mode::Each,
+        search: None,
     }
 }
 

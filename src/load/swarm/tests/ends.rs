@@ -184,7 +184,7 @@ fn what_the_kernel_does_not_take_waits() {
         assert!(rig.swarm.say(0, &piece));
     }
     rig.swarm.leave(0, Leave::Close);
-    assert_eq!(rig.swarm.counts().waiting, 0, "of connections that are there");
+    assert!(rig.swarm.counts().waiting > 0, "it is counted until it is gone");
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         peer.0.read_to_end(&mut bytes).unwrap();
@@ -193,20 +193,149 @@ fn what_the_kernel_does_not_take_waits() {
     rig.until(|swarm, _| swarm.lingering.len() == 0);
     let bytes = reader.join().unwrap();
     assert_eq!(bytes.len() % piece.len(), 8);
+    assert_eq!(rig.swarm.counts().waiting, 0);
 }
 
 #[test]
-fn a_server_that_does_not_read_loses_its_client() {
+fn who_leaves_with_much_to_say_takes_room_until_it_is_gone() {
+    let mut rig = Rig::new(Setting::default());
+    let _peers = [rig.opened(0), rig.opened(1)];
+    let piece = text(&"x".repeat(50_000));
+    say_all(&mut rig, 0, &piece);
+    let waiting = rig.swarm.counts().waiting;
+    rig.swarm.leave(0, Leave::Close);
+    let lingers = rig.swarm.counts().waiting;
+    assert_eq!(lingers, waiting + 8, "the close is behind it");
+    rig.swarm.counts.waiting = OUTPUT_BYTES_ALL_MAX as u64 - lingers - 9;
+    assert!(!rig.swarm.has_room(1, 10) && rig.swarm.has_room(1, 9));
+    rig.swarm.counts.waiting = 0;
+    rig.swarm.lingering.expire(Instant::now() + LINGER);
+    assert_eq!(rig.swarm.counts().waiting, 0);
+}
+
+#[test]
+fn of_too_many_that_linger_the_oldest_are_closed() {
+    let mut rig = Rig::new(Setting::default());
+    let piece = text(&"x".repeat(50_000));
+    let mut peers: Vec<Peer> = (0..4).map(|connection| rig.opened(connection)).collect();
+    say_all(&mut rig, 0, &piece);
+    for connection in [1, 0, 2, 3] {
+        rig.swarm.leave(connection, Leave::Close);
+    }
+    // One is closed by its server before its turn.
+    drop(peers.remove(1));
+    rig.until(|swarm, _| swarm.lingering.len() == 3);
+    assert!(rig.swarm.counts().waiting > 0);
+    rig.swarm.lingering.make_room(3);
+    assert_eq!((rig.swarm.sockets(), rig.swarm.counts().waiting), (2, 0));
+    rig.swarm.lingering.make_room(3);
+    assert_eq!(rig.swarm.sockets(), 2);
+    // The others go as ever.
+    peers.clear();
+    rig.until(|swarm, _| swarm.sockets() == 0);
+}
+
+/// Says pieces until there is no room; how many were taken.
+fn say_all(rig: &mut Rig, connection: u32, piece: &[u8]) -> u32 {
+    let mut taken = 0;
+    while rig.swarm.say(connection, piece) {
+        taken += 1;
+        assert!(rig.swarm.counts().waiting <= OUTPUT_BYTES_MAX as u64);
+    }
+    taken
+}
+
+#[test]
+fn who_has_too_much_to_say_waits() {
     let mut rig = Rig::new(Setting::default());
     let mut peer = rig.opened(0);
-    let piece = vec![0; 100_000];
-    while rig.swarm.say(0, &piece) {
-        assert!(rig.swarm.counts().waiting <= OUTPUT_BYTES_MAX as u64);
+    let piece = text(&"x".repeat(50_000));
+    let taken = say_all(&mut rig, 0, &piece);
+    assert!(!rig.swarm.has_room(0, piece.len()) && rig.swarm.has_room(0, 0));
+    // It is there as before, and answers.
+    peer.say(&frame(OpCode::Ping, b"x"));
+    peer.say(&text("x"));
+    assert_eq!(rig.hear(1), ["0 Other 3"]);
+    let reader = std::thread::spawn(move || {
+        peer.bytes(taken as usize * piece.len());
+        assert_eq!(peer.frame(), (10, b"x".into()));
+        peer
+    });
+    rig.until(|swarm, _| swarm.counts().waiting == 0);
+    let mut peer = reader.join().unwrap();
+    let huge = vec![0; 2 * OUTPUT_BYTES_MAX];
+    assert!(rig.swarm.say(0, &huge), "anything, where nothing waits");
+    let reader = std::thread::spawn(move || peer.bytes(huge.len()));
+    rig.until(|swarm, _| swarm.counts().waiting == 0);
+    reader.join().unwrap();
+    assert!(rig.swarm.take_unsent().is_empty() && rig.swarm.troubles().is_empty());
+}
+
+#[test]
+fn all_together_have_a_bound() {
+    let mut rig = Rig::new(Setting::default());
+    let _peers = [rig.opened(0), rig.opened(1)];
+    rig.swarm.counts.waiting = (OUTPUT_BYTES_ALL_MAX - 9) as u64;
+    assert!(!rig.swarm.say(0, &text("12345678")) && !rig.swarm.say(1, &text("12345678")));
+    assert!(rig.swarm.say(1, &text("1234567")));
+}
+
+#[test]
+fn a_server_that_does_not_read_answers_loses_its_client() {
+    let mut rig = Rig::new(Setting::default());
+    let mut peer = rig.opened(0);
+    let pings = frame(OpCode::Ping, &[b'x'; 125]).repeat(1000);
+    peer.0.set_write_timeout(Some(PATIENCE)).unwrap();
+    while rig.notes.log.is_empty() {
+        assert!(rig.swarm.counts().waiting <= 2 * OUTPUT_BYTES_MAX as u64);
+        // In the end the client is gone.
+        let _ = peer.0.write_all(&pings);
+        rig.swarm.turn(0, Duration::ZERO, &mut rig.notes).unwrap();
     }
     assert_eq!(rig.hear(1), ["0 ended 1006"]);
     assert_eq!(rig.swarm.counts().waiting, 0);
     let (why, times) = &rig.swarm.troubles()[0];
-    assert!(why.contains("1048576 bytes wait") && *times == 1, "{why}");
-    let mut bytes = Vec::new();
-    peer.0.read_to_end(&mut bytes).unwrap();
+    assert!(why.contains("1048576 bytes of answers wait") && *times == 1, "{why}");
+}
+
+#[test]
+fn what_was_not_sent_is_told() {
+    let mut rig = Rig::new(Setting::default());
+    let mut piece = Vec::new();
+    Words::new(&mut piece, Swarm::KEY).text(&vec![b'x'; 50_000]);
+    for end in [Some(close(1008)), None, Some(vec![])] {
+        let mut peer = rig.opened(0);
+        let taken = say_all(&mut rig, 0, &piece.repeat(2)) * 2;
+        match &end {
+            Some(bytes) if bytes.is_empty() => rig.swarm.leave(0, Leave::Silent),
+            Some(bytes) => {
+                peer.say(bytes);
+                assert_eq!(rig.hear(1), ["0 ended 1008"]);
+            }
+            None => {
+                peer.0.shutdown(std::net::Shutdown::Write).unwrap();
+                assert_eq!(rig.hear(1), ["0 ended 1006"]);
+            }
+        }
+        let unsent = rig.swarm.take_unsent();
+        assert!(matches!(unsent[..], [(0, 1..)]), "{unsent:?}");
+        let mut bytes = Vec::new();
+        peer.0.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len() / piece.len(), (taken - unsent[0].1) as usize);
+        assert!(rig.swarm.take_unsent().is_empty());
+        assert_eq!((rig.swarm.sockets(), rig.swarm.counts().waiting), (0, 0));
+    }
+}
+
+#[test]
+fn sockets_that_are_given_up_count_until_they_are_gone() {
+    let mut rig = Rig::new(Setting::default());
+    assert_eq!(rig.swarm.sockets(), 0);
+    let peers = [rig.opened(0), rig.opened(1)];
+    assert_eq!(rig.swarm.sockets(), 2);
+    rig.swarm.leave(0, Leave::Close);
+    rig.swarm.leave(1, Leave::Reset);
+    assert_eq!((rig.swarm.counts().open, rig.swarm.sockets()), (0, 1));
+    drop(peers);
+    rig.until(|swarm, _| swarm.sockets() == 0);
 }

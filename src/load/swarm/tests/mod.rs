@@ -40,13 +40,13 @@ impl Dialect for Word {
         who.publishes
     }
 
+    fn foreign(&self, payload: &[u8]) -> Option<&'static str> {
+        payload.starts_with(b"SSH").then_some("words")
+    }
+
     fn subscribe(&self, pattern: &str, _: u16, say: &mut Words<'_>) -> bool {
         say.text(pattern.as_bytes());
         true
-    }
-
-    fn unsubscribe(&self, pattern: &str, _: u16, say: &mut Words<'_>) {
-        say.text(pattern.as_bytes());
     }
 
     fn publish(&self, _: &str, payload: &[u8], say: &mut Words<'_>) {
@@ -69,7 +69,6 @@ impl Dialect for Word {
             match line {
                 b"ready" => tell(Heard::Ready),
                 b"subscribed" => tell(Heard::Subscribed),
-                b"unsubscribed" => tell(Heard::Unsubscribed),
                 b"question" => say.text(b"answer"),
                 line if line.starts_with(b"no ") => tell(Heard::Refused(&line[3..])),
                 line => match Stamp::find(line) {
@@ -162,7 +161,13 @@ impl Rig {
     /// Turns until so much is heard, and takes it.
     fn hear(&mut self, things: usize) -> Vec<String> {
         self.until(|_, notes| notes.log.len() >= things);
+        assert_eq!(self.swarm.unfinished, self.unfinished(), "what is kept is counted");
         mem::take(&mut self.notes.log)
+    }
+
+    /// Bytes that connections keep of what is not whole, one by one.
+    fn unfinished(&self) -> usize {
+        self.swarm.slots.iter().map(Slot::unfinished).sum()
     }
 
     /// A connection that has sent its request, and the server's end of it.

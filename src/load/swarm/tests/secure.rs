@@ -1,7 +1,7 @@
 //! TLS, against rustls' own server in a thread.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -110,6 +110,44 @@ fn frames_in_records() {
 }
 
 #[test]
+fn what_was_not_sent_in_records_is_told() {
+    let (configs, file) = certificate("unsent");
+    // Frames of more than a record, and records with the ends of none.
+    let piece = said(&vec![b'x'; 40_000]);
+    for config in &configs {
+        let tls = Some(Tls::Authorities(file.clone()));
+        let mut rig = Rig::new(Setting { tls, ..Setting::default() });
+        let ((go_on, told), (count, counted)) = (mpsc::channel(), mpsc::channel());
+        let server = serve(&rig, config, move |stream| {
+            request(stream);
+            stream.write_all(&[TAKEN.as_bytes(), b"\r\n"].concat()).unwrap();
+            expect(stream, &said(b"i am 0"));
+            let () = told.recv().unwrap();
+            stream.write_all(&close(1008)).unwrap();
+            let () = told.recv().unwrap();
+            let mut bytes = Vec::new();
+            // The client goes without a word.
+            let _ = stream.read_to_end(&mut bytes);
+            count.send(bytes.len()).unwrap();
+        });
+        connect(&mut rig);
+        rig.until(|swarm, _| swarm.slots[0].stage == Stage::Open);
+        let mut taken = 0;
+        while rig.swarm.say(0, &piece.repeat(2)) {
+            taken += 2;
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(rig.hear(1), ["0 ended 1008"]);
+        go_on.send(()).unwrap();
+        let unsent = rig.swarm.take_unsent();
+        assert!(matches!(unsent[..], [(0, 1..)]), "{unsent:?}");
+        assert_eq!(counted.recv().unwrap() / piece.len(), (taken - unsent[0].1) as usize);
+        server.join().unwrap();
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn records_may_be_cut_anywhere() {
     let (configs, file) = certificate("cut");
     for config in &configs {
@@ -130,7 +168,7 @@ fn records_may_be_cut_anywhere() {
                 for byte in records {
                     assert_eq!(socket.write(&[byte]).unwrap(), 1);
                     sent += 1;
-                    rig.until(|swarm, _| swarm.counts().bytes_in >= sent);
+                    rig.until(|swarm, _| swarm.bytes_read >= sent);
                 }
             }
             rig.swarm.turn(0, Duration::ZERO, &mut rig.notes).unwrap();

@@ -7,24 +7,24 @@ fn so_many_bytes_a_second() {
     let mut rig = Rig::new(Setting::default());
     let mut peer = rig.opened(0);
     let mut fast = rig.opened(1);
-    let before = rig.swarm.counts().bytes_in;
+    let before = rig.swarm.bytes_read;
     rig.swarm.slow_down(0, 1000);
     rig.swarm.turn(0, Duration::ZERO, &mut rig.notes).unwrap();
     peer.say(&text(&stamped(0, 96)).repeat(40));
     fast.say(&text("subscribed"));
     assert_eq!(rig.hear(1), ["1 Subscribed 12"]);
-    assert_eq!(rig.swarm.counts().bytes_in, before + 12);
+    assert_eq!(rig.swarm.bytes_read, before + 12);
     for tick in 1..=20 {
         rig.now_us += 50_000;
         let expected = before + 12 + 50 * tick;
-        rig.until(|swarm, _| swarm.counts().bytes_in >= expected);
-        assert_eq!(rig.swarm.counts().bytes_in, expected);
+        rig.until(|swarm, _| swarm.bytes_read >= expected);
+        assert_eq!(rig.swarm.bytes_read, expected);
     }
     assert_eq!(rig.hear(10).len(), 10, "98 bytes each");
     // After a long time no more than a second's worth at once.
     rig.now_us += 60_000_000;
     rig.swarm.turn(rig.now_us, Duration::ZERO, &mut rig.notes).unwrap();
-    assert_eq!(rig.swarm.counts().bytes_in, before + 12 + 2000);
+    assert_eq!(rig.swarm.bytes_read, before + 12 + 2000);
     // The end comes when it has read up to it.
     drop(peer);
     rig.notes.log.clear();
@@ -43,7 +43,7 @@ fn so_many_bytes_a_second() {
 fn a_reader_of_nothing() {
     let mut rig = Rig::new(Setting::default());
     let mut peer = rig.opened(0);
-    let before = rig.swarm.counts().bytes_in;
+    let before = rig.swarm.bytes_read;
     rig.swarm.slow_down(0, 0);
     peer.0.set_nonblocking(true).unwrap();
     let frame = text(&stamped(0, 10_000));
@@ -57,7 +57,7 @@ fn a_reader_of_nothing() {
         rig.now_us += 100_000;
         rig.swarm.turn(rig.now_us, Duration::ZERO, &mut rig.notes).unwrap();
     }
-    assert_eq!(rig.swarm.counts().bytes_in, before);
+    assert_eq!(rig.swarm.bytes_read, before);
     // It still says what it has to.
     assert!(rig.swarm.say(0, b"here"));
     peer.0.set_nonblocking(false).unwrap();

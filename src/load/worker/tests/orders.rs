@@ -5,9 +5,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use super::super::{Trouble, serve};
 use super::*;
 use crate::load::clock::now_us;
 use crate::load::orders::{Order, Tidings};
+
+type Ordered = Result<Order, serde_json::Error>;
 
 /// What is written, line by line.
 struct Told(Sender<Tidings>);
@@ -34,22 +37,30 @@ fn next(told: &Receiver<Tidings>) -> Tidings {
     }
 }
 
+/// The second of two workers, which has its part: what orders it, what it tells, what it ends with.
+fn second_of_two(
+    scenario: Scenario,
+) -> (Sender<Ordered>, Receiver<Tidings>, thread::JoinHandle<Result<(), Trouble>>) {
+    let ((orders, ordered), (tell, told)) = (channel(), channel());
+    let worker = thread::spawn(move || serve(&ordered, Told(tell)));
+    let begin = Begin { scenario, worker: 1, workers: 2 };
+    orders.send(Ok(Order::Begin(Box::new(begin)))).unwrap();
+    (orders, told, worker)
+}
+
 #[test]
 fn a_window_ends_in_two_steps() {
     let mut scenario = scenario((0, 1, 1), Interest::Exact, Some((1, false)));
     scenario.times.drain_ms = 1_000_000;
-    // The second of two workers: the publisher is the first one's.
-    let begin = Begin { scenario, worker: 1, workers: 2 };
-    let ((orders, ordered), (tell, told)) = (channel(), channel());
+    // The publisher is the first worker's.
+    let (orders, told, worker) = second_of_two(scenario);
     let order = |order| orders.send(Ok(order)).unwrap();
-    let worker = thread::spawn(move || super::super::serve(&ordered, Told(tell)));
-    order(Order::Begin(Box::new(begin)));
     order(Order::Connect);
     assert!(matches!(next(&told), Tidings::Connected(_)));
     for _ in 0..2 {
         let from_us = now_us();
         let (side, until_us) = (Side::Target, from_us + 1000);
-        order(Order::Window(Window { side, from_us, until_us, counted: true }));
+        order(Order::Window(Window { side, from_us, until_us, counted: true, per_s: None }));
         let Tidings::Said { published } = next(&told) else { panic!("it has said all") };
         assert_eq!(published, [0]);
         assert!(now_us() >= until_us);
@@ -62,5 +73,16 @@ fn a_window_ends_in_two_steps() {
     order(Order::Finish { published: vec![7] });
     let Tidings::Failed(words) = next(&told) else { panic!("there is no window") };
     assert!(words.contains("no window"), "{words}");
+    assert!(worker.join().unwrap().is_err());
+}
+
+#[test]
+fn a_closed_loop_that_nothing_paces_is_refused() {
+    // Connection 1 of 2 is this worker's, and does not hear the topic of the other.
+    let mut scenario = scenario((2, 2, 1), Interest::Exact, Some((2, false)));
+    scenario.talk.as_mut().unwrap().pace = Pace::Closed { in_flight: 4, batch: 1 };
+    let (_orders, told, worker) = second_of_two(scenario);
+    let Tidings::Failed(words) = next(&told) else { panic!("it cannot be") };
+    assert!(words.contains("in process 1 nobody hears bench.t0"), "{words}");
     assert!(worker.join().unwrap().is_err());
 }

@@ -4,17 +4,8 @@
 
 use std::time::Duration;
 
-use crate::load::orders::Account;
-
 /// Between a number and its unit.
 const GAP: char = '\u{a0}';
-
-/// Whether its deliveries are as they must be: nothing lost, doubled, out of order or astray. What
-/// else makes a run unsound, [`super::faults`] tells.
-pub fn is_sound(account: &Account) -> bool {
-    let Account { lost, duplicated, out_of_order, astray, .. } = account;
-    [lost, duplicated, out_of_order, astray].into_iter().all(|count| *count == 0)
-}
 
 /// An exact number: `1,234,567`.
 pub fn count(number: u64) -> String {
@@ -155,13 +146,5 @@ mod tests {
         assert_eq!(plain(bytes(24.0 * 1024.0 * 1024.0 * 1024.0)), "24 GiB");
         assert_eq!(plain(share(0.374)), "37.4 %");
         assert_eq!(plain(share(1.0)), "100 %");
-    }
-
-    #[test]
-    fn only_these_four_make_deliveries_unsound() {
-        let mut account = Account { withheld: 5, refused: 1, replaced: 9, ..Account::default() };
-        assert!(is_sound(&account));
-        account.astray = 1;
-        assert!(!is_sound(&account));
     }
 }
