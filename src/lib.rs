@@ -12,7 +12,7 @@
 //! | edges | [`http`]: routes, headers, reports | root words |
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
-//! | root words | [`topic`], [`message`], [`mail`], [`mailbox`], [`interest`], [`close`], [`metrics`], [`config`], [`limits`], [`time`], [`process`] | each other |
+//! | root words | [`topic`], [`message`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
@@ -47,6 +47,7 @@ pub mod close;
 pub mod config;
 pub mod http;
 pub mod interest;
+pub mod json_text;
 pub mod limits;
 pub mod load;
 pub mod mail;

@@ -9,15 +9,13 @@
 mod strict;
 #[cfg(test)]
 mod tests;
-mod write;
 
 use ahash::AHashSet;
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 
 use crate::close::Refusal;
+pub use crate::json_text::push_string;
 use crate::limits::{JSON_NESTING_MAX, JSON_SCRATCH_BYTES_KEPT};
-
-pub use write::push_string;
 
 /// Keys up to this number are compared each with each rather than hashed.
 const FEW_KEYS: usize = 16;

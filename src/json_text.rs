@@ -1,4 +1,5 @@
-//! Writes JSON strings.
+//! Writes JSON strings: for the dialects (`wire/json` re-exports it) and for what the broker reports
+//! of itself, which keeps the contract's order of keys and so is written by hand.
 //!
 //! The fast way is for text without anything to escape, which is what topics and user ids are.
 
