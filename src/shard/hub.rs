@@ -1,7 +1,7 @@
 //! A shard's connections and what joins them: the state behind every verb of the shard.
 //!
 //! The hub opens and flushes connections here; how they end is `ends.rs`, what a client's message
-//! does `session.rs`, how a message reaches subscribers `fanout.rs`, what time does `life.rs`. It
+//! does `session/`, how a message reaches subscribers `fanout.rs`, what time does `life.rs`. It
 //! is apart from the shard's reading side so that a request may borrow the bytes it came in while
 //! the hub changes.
 //!
