@@ -1,0 +1,173 @@
+//! The door of an endpoint: who may come in, and what the handshake's answer says.
+//!
+//! Order: the shape of the request, draining, origin, token, limits (protocols.md sections 1, 9 and
+//! 11). Who is refused is told so over HTTP and its connection ends. Reads headers by
+//! `http/doors`; counts by the census; never touches a shard.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use fastwebsockets::WebSocketError;
+use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+};
+use hyper::{Method, Request, StatusCode};
+
+use crate::auth::Identity;
+use crate::config::Dialect;
+use crate::http::{self, Answer, doors};
+use crate::node::census::Full as DoorFull;
+use crate::node::clock;
+use crate::node::local::Local;
+use crate::node::serve::Entered;
+use crate::shard::Arrival;
+use crate::wire::deflate::{self, Accepted};
+
+/// The door of an endpoint.
+pub(super) fn enter(
+    local: &Local,
+    endpoint: u8,
+    peer: IpAddr,
+    request: &mut Request<Incoming>,
+    entered: &Entered,
+) -> Answer {
+    match admit(local, endpoint, peer, request, entered) {
+        Ok(answer) => answer,
+        Err(mut answer) => {
+            // Who is refused gives its descriptor back.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            let status = answer.status().as_u16();
+            tracing::debug!(%peer, status, path = request.uri().path(), "an upgrade was refused");
+            local.metrics().upgrades_refused_total.add(1);
+            answer
+        }
+    }
+}
+
+fn admit(
+    local: &Local,
+    endpoint: u8,
+    peer: IpAddr,
+    request: &mut Request<Incoming>,
+    entered: &Entered,
+) -> Result<Answer, Answer> {
+    let common = &local.common;
+    if request.method() != Method::GET || !is_upgrade_request(request) {
+        return Err(no_upgrade(request.method()));
+    }
+    if let Some(fault) = doors::handshake_fault(request) {
+        return Err(http::error(StatusCode::BAD_REQUEST, fault));
+    }
+    if common.is_draining() {
+        return Err(retry_later("server is shutting down"));
+    }
+    if !doors::is_allowed(&common.origins, request.headers()) {
+        return Err(http::error(StatusCode::FORBIDDEN, "origin not allowed"));
+    }
+    let identity = identify(local, endpoint, request)?;
+    let on_upgrade = hyper::upgrade::on(&mut *request);
+    let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
+        let status = match error {
+            WebSocketError::InvalidSecWebsocketVersion => StatusCode::UPGRADE_REQUIRED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let mut answer = http::error(status, &error.to_string());
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        answer
+    })?;
+    let compression = compression(local, request, &mut answer);
+    choose_protocol(local, endpoint, request, &mut answer);
+    let address = doors::client_address(peer, request.headers(), &common.trusted_proxies);
+    common.census.enter(address).map_err(|full| match full {
+        DoorFull::Server => retry_later("server is full"),
+        DoorFull::Address => {
+            http::error(StatusCode::TOO_MANY_REQUESTS, "too many connections from this address")
+        }
+    })?;
+    let arrival = Arrival { endpoint, identity, compression, address };
+    entered.set(Some((on_upgrade, arrival)));
+    Ok(answer.map(|_| Full::default()))
+}
+
+fn no_upgrade(method: &Method) -> Answer {
+    if method != Method::GET {
+        return http::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    }
+    let mut answer = http::error(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
+    answer.headers_mut().insert(hyper::header::UPGRADE, HeaderValue::from_static("websocket"));
+    answer
+}
+
+fn retry_later(message: &str) -> Answer {
+    let mut answer = http::error(StatusCode::SERVICE_UNAVAILABLE, message);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// Who knocks. A token that is there must be good; none is fine, the session will ask for it.
+fn identify(
+    local: &Local,
+    endpoint: u8,
+    request: &Request<Incoming>,
+) -> Result<Option<Identity>, Answer> {
+    let policy = &local.common.policy;
+    if policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
+        return Ok(None);
+    }
+    let Some(token) = doors::token(request.uri().query(), request.headers()) else {
+        return Ok(None);
+    };
+    let verified =
+        policy.verifier.as_ref().map(|verifier| verifier.verify(&token, clock::now().wall));
+    match verified {
+        Some(Ok(identity)) => Ok(Some(identity)),
+        Some(Err(error)) => {
+            tracing::debug!(%error, "a token was refused");
+            Err(http::error(StatusCode::UNAUTHORIZED, "invalid token"))
+        }
+        None => Err(http::error(StatusCode::UNAUTHORIZED, "invalid token")),
+    }
+}
+
+fn compression(
+    local: &Local,
+    request: &Request<Incoming>,
+    answer: &mut hyper::Response<http_body_util::Empty<Bytes>>,
+) -> Option<Accepted> {
+    local.common.policy.compression_min_bytes?;
+    let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
+    let offers = offers.iter().filter_map(|offer| offer.to_str().ok());
+    let accepted = deflate::negotiate(offers)?;
+    let response = HeaderValue::from_str(&accepted.response()).ok()?;
+    answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, response);
+    Some(accepted)
+}
+
+/// Selects the subprotocol: the first one offered, as common servers do (which is `bearer` where
+/// that carries the token). `echo` selects none.
+fn choose_protocol(
+    local: &Local,
+    endpoint: u8,
+    request: &Request<Incoming>,
+    answer: &mut hyper::Response<http_body_util::Empty<Bytes>>,
+) {
+    if local.common.policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
+        return;
+    }
+    let mut offered = doors::protocols(request.headers());
+    let first = offered.next();
+    let chosen = if offered.any(|protocol| protocol == doors::BEARER_PROTOCOL) {
+        Some(doors::BEARER_PROTOCOL)
+    } else {
+        first
+    };
+    if let Some(chosen) = chosen
+        && let Ok(value) = HeaderValue::from_str(chosen)
+    {
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+}
