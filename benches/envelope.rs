@@ -77,6 +77,9 @@ fn publication(scratch: &mut Scratch) -> Publication<'_> {
         sender: Some("user-42"),
         at: Timestamp(1_769_860_800_123),
         position: None,
+        from: None,
+        verbatim: None,
+        sender_in_metadata: false,
     }
 }
 

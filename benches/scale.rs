@@ -251,12 +251,7 @@ impl Crowd {
         let heap_before = Memory::read().heap;
         let metrics = ShardMetrics::new();
         let mailboxes: Arc<[Arc<Mailbox>]> = Arc::from([Mailbox::new(Box::new(Awake))]);
-        let policy = Policy::new(vec![Endpoint {
-            path: "/ws".into(),
-            dialect: Dialect::Topics,
-            require_authentication: false,
-            rules: Rules::open(),
-        }]);
+        let policy = Policy::new(vec![Endpoint::new("/ws", Dialect::Topics, false, Rules::open())]);
         let now = Now { mono_ms: 1, wall: Timestamp(1_769_860_800_123) };
         let parts = Parts {
             id: 0,
@@ -265,6 +260,8 @@ impl Crowd {
             policy: Arc::new(policy),
             metrics: Arc::clone(&metrics),
             seed: 1,
+            node: 1,
+            all_metrics: Arc::from([Arc::clone(&metrics)]),
         };
         let shard = Shard::new(parts, now);
         Self { shard, metrics, sink: Sink::default(), keys, now, heap_before }
@@ -275,7 +272,7 @@ impl Crowd {
         let mut took_ns = Vec::with_capacity(size);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for _ in 0..size {
-            let arrival = Arrival { endpoint: 0, identity: None, compression: None, address };
+            let arrival = Arrival::new(0, address);
             let begin = Instant::now();
             let key = self.shard.open(self.now, arrival);
             took_ns.push(begin.elapsed().as_nanos() as u64);

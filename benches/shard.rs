@@ -23,7 +23,6 @@ use shardwire::message::{Message, Publication};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
-use shardwire::topic::name_hash;
 use shardwire::wire::frame::{self, OpCode};
 use shardwire::wire::topics;
 
@@ -75,19 +74,17 @@ struct Bench {
 
 impl Bench {
     fn new(topics_of: impl Fn(usize) -> Vec<String>) -> Self {
-        let policy = Policy::new(vec![Endpoint {
-            path: "/ws".into(),
-            dialect: Dialect::Topics,
-            require_authentication: false,
-            rules: Rules::open(),
-        }]);
+        let policy = Policy::new(vec![Endpoint::new("/ws", Dialect::Topics, false, Rules::open())]);
+        let metrics = ShardMetrics::new();
         let parts = Parts {
             id: 0,
             mailboxes: mailboxes(1),
             interest: Interest::new(),
             policy: Arc::new(policy),
-            metrics: ShardMetrics::new(),
+            metrics: Arc::clone(&metrics),
             seed: 1,
+            node: 1,
+            all_metrics: Arc::from([metrics]),
         };
         let mut shard = Shard::new(parts, NOW);
         let publisher = shard.open(NOW, arrival());
@@ -122,7 +119,7 @@ impl Bench {
 
 fn arrival() -> Arrival {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Arrival { endpoint: 0, identity: None, compression: None, address }
+    Arrival::new(0, address)
 }
 
 fn publish(topic: &str) -> Vec<u8> {
@@ -155,16 +152,7 @@ fn fan_out(criterion: &mut Criterion) {
 }
 
 fn publication(data: &str) -> Publication<'_> {
-    Publication {
-        topic: "room.1",
-        topic_hash: name_hash("room.1"),
-        event: None,
-        data,
-        metadata: "",
-        sender: Some("user-42"),
-        at: NOW.wall,
-        position: None,
-    }
+    Publication { sender: Some("user-42"), ..Publication::of_server("room.1", data, NOW.wall) }
 }
 
 fn mail(criterion: &mut Criterion) {

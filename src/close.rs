@@ -47,11 +47,16 @@ pub enum Close {
     PingTimeout,
     /// The rate limit was exceeded again and again.
     RateAbuse,
+    /// A token that the `channels` dialect does not take, told behind the handshake as its clients
+    /// expect.
+    AuthRefused,
+    /// The settings changed, and do not let the connection in any more.
+    Withdrawn,
 }
 
 impl Close {
     /// Every row of the table, in the order of [`Close::index`].
-    pub const ALL: [Close; 13] = [
+    pub const ALL: [Close; 15] = [
         Close::Normal,
         Close::Shutdown,
         Close::Protocol,
@@ -65,6 +70,8 @@ impl Close {
         Close::TokenExpired,
         Close::PingTimeout,
         Close::RateAbuse,
+        Close::AuthRefused,
+        Close::Withdrawn,
     ];
 
     /// Its row, for an array of counters.
@@ -107,6 +114,8 @@ impl Close {
             Close::TokenExpired => (4401, "token expired", Fault::Client, true),
             Close::PingTimeout => (4408, "ping timeout", Fault::Client, true),
             Close::RateAbuse => (4429, "rate limit abuse", Fault::Client, false),
+            Close::AuthRefused => (1000, "Authentication failed", Fault::Client, false),
+            Close::Withdrawn => (1008, "not allowed any more", Fault::None, true),
         }
     }
 }

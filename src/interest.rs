@@ -48,6 +48,20 @@ impl Interest {
 }
 
 impl ShardSet {
+    /// The shards with numbers below `shards`.
+    pub fn all(shards: u8) -> Self {
+        Self(
+            u64::MAX
+                .checked_shr((SHARDS_MAX as u32).saturating_sub(u32::from(shards)))
+                .unwrap_or(0),
+        )
+    }
+
+    /// One shard; nobody where no shard can have the number.
+    pub fn only(shard: u8) -> Self {
+        Self(1_u64.checked_shl(u32::from(shard)).unwrap_or(0))
+    }
+
     /// The set without one shard.
     #[must_use]
     pub fn without(self, shard: u8) -> Self {
@@ -68,6 +82,12 @@ impl ShardSet {
     pub fn iter(self) -> Shards {
         Shards(self.0)
     }
+}
+
+/// The shard that orders a topic with history, by the topic's `name_hash`.
+pub fn home_of(topic_hash: u64, shards: u8) -> u8 {
+    // The bits that neither the topic index nor the interest table takes.
+    ((topic_hash >> 24) % u64::from(shards)) as u8
 }
 
 /// The shards of a [`ShardSet`].
@@ -215,5 +235,15 @@ mod tests {
             assert!(wanted(&table, published).is_empty());
             assert!(wanted(&table, other).is_empty());
         }
+    }
+
+    #[test]
+    fn sets_of_shards() {
+        let numbers = |set: ShardSet| set.iter().collect::<Vec<_>>();
+        assert_eq!(numbers(ShardSet::all(3)), [0, 1, 2]);
+        assert_eq!(numbers(ShardSet::all(64)).len(), 64);
+        assert!(ShardSet::all(0).is_empty());
+        assert_eq!(numbers(ShardSet::only(63)), [63]);
+        assert!(ShardSet::only(64).is_empty());
     }
 }

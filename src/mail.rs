@@ -1,13 +1,15 @@
 //! Mail: what one shard, or the control plane, tells another. There is no other way between them.
 //!
 //! Two kinds, and a mailbox keeps them apart. A *delivery* ends where it arrives: taking it makes no
-//! more mail (but for the answer to a receipt, and those are bounded), so it is always taken. A *request* may make deliveries; a shard that cannot
-//! get rid of its own mail leaves requests waiting until it can. That is why two full shards can
-//! never wait for each other.
+//! more mail (but for the answer to a receipt, and those are bounded), so it is always taken. A
+//! *request* may make deliveries; a shard that cannot get rid of its own mail leaves requests
+//! waiting until it can. That is why two full shards can never wait for each other.
 
 use std::sync::Arc;
 
+use crate::audience::Audience;
 use crate::message::{Message, Position};
+use crate::query::{Found, Query};
 
 /// A connection's name within its shard: the slot and which of the slot's tenants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,13 +29,38 @@ pub struct Address {
     pub conn: ConnKey,
 }
 
-/// Where the number of deliveries of a publish is awaited.
+/// Where the number of deliveries of a publish, or the answer to a question, is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The shard that counts.
     pub shard: u8,
-    /// Its number for this publish.
+    /// Its number for this publish or question.
     pub ticket: u64,
+}
+
+/// Where the answer of a webhook is awaited: a request of a connection that cannot go on without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QuestionTicket {
+    /// The connection, at the shard that asks.
+    pub conn: ConnKey,
+    /// Which of its requests; an answer to one that is over is nothing.
+    pub number: u32,
+    /// Which of the request's questions.
+    pub place: u16,
+}
+
+/// What a webhook answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether they may.
+    pub allowed: bool,
+    /// Milliseconds for which that holds; 0: not to be remembered.
+    pub ttl_ms: u64,
+}
+
+impl Answer {
+    /// No, this once: nobody could be asked, or nobody answered.
+    pub const NO: Self = Self { allowed: false, ttl_ms: 0 };
 }
 
 /// Mail that ends where it arrives.
@@ -45,6 +72,16 @@ pub enum Delivery {
         message: Arc<Message>,
         /// The publisher, where it wants no echo.
         skip: Option<Address>,
+        /// Who wants to know to how many it went.
+        receipt: Option<Receipt>,
+    },
+    /// Hand the message to those of your connections that it is for, whatever they are subscribed
+    /// to.
+    Announce {
+        /// What is said.
+        message: Arc<Message>,
+        /// To whom.
+        audience: Arc<Audience>,
         /// Who wants to know to how many it went.
         receipt: Option<Receipt>,
     },
@@ -68,6 +105,15 @@ pub enum Delivery {
         /// The place it was given, from the home shard.
         position: Option<Position>,
     },
+    /// What one shard says to a question.
+    Told {
+        /// The asker's number for it.
+        ticket: u64,
+        /// Who says it.
+        shard: u8,
+        /// What.
+        found: Box<Found>,
+    },
     /// Begin to drain: tell the clients to go, spread over the time given.
     Drain {
         /// Monotonic milliseconds when the last one must have been told.
@@ -90,6 +136,20 @@ pub enum Request {
         answer: Option<(Address, Box<str>)>,
         /// Who wants to know to how many it went.
         receipt: Option<Receipt>,
+    },
+    /// Say what you find, or do what is asked.
+    Ask {
+        /// The question.
+        query: Arc<Query>,
+        /// Who asks.
+        answer: Receipt,
+    },
+    /// A webhook has answered; the request that waits for it goes on, and may publish.
+    Answered {
+        /// What waits.
+        ticket: QuestionTicket,
+        /// The answer.
+        answer: Answer,
     },
 }
 

@@ -4,7 +4,9 @@
 //! from thread to thread behind one `Arc`. Parts that a client wrote as JSON stay JSON text: they
 //! go out as they came in and nobody looks inside again.
 
+use crate::connection::ConnectionId;
 use crate::time::Timestamp;
+use crate::topic::name_hash;
 
 /// Where a message stands in a topic's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +37,54 @@ pub struct Publication<'a> {
     pub at: Timestamp,
     /// Its place in the topic's history, where the topic has one.
     pub position: Option<Position>,
+    /// The connection that published it; `None` for the server side.
+    pub from: Option<ConnectionId>,
+    /// What clients of the `channels` dialect get in place of their form of a message: a whole
+    /// frame, any JSON value, given by the server side.
+    pub verbatim: Option<&'a str>,
+    /// `sender` stands in `metadata` already, where the server side put it: it is not added there
+    /// once more.
+    pub sender_in_metadata: bool,
+}
+
+impl<'a> Publication<'a> {
+    /// A message of the server side with nothing but a topic and its data. The topic need not be
+    /// well formed where it is only a label.
+    pub fn of_server(topic: &'a str, data: &'a str, at: Timestamp) -> Self {
+        Self {
+            topic,
+            topic_hash: name_hash(topic),
+            event: None,
+            data,
+            metadata: "",
+            sender: None,
+            at,
+            position: None,
+            from: None,
+            verbatim: None,
+            sender_in_metadata: false,
+        }
+    }
 }
 
 /// A publication that owns its text: what travels between shards and stays in a history.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each tells of one part")]
 pub struct Message {
     text: Box<str>,
     topic_hash: u64,
     at: Timestamp,
     position: Option<Position>,
+    from: Option<ConnectionId>,
     topic_end: u32,
     event_end: u32,
     data_end: u32,
     metadata_end: u32,
+    sender_end: u32,
     has_event: bool,
     has_sender: bool,
+    has_verbatim: bool,
+    sender_in_metadata: bool,
 }
 
 impl Message {
@@ -58,11 +93,12 @@ impl Message {
     /// # Panics
     /// When the parts together pass 4 GiB; the message limit is far below.
     pub fn new(publication: &Publication<'_>) -> Self {
-        let Publication { topic, event, data, metadata, sender, .. } = *publication;
+        let Publication { topic, event, data, metadata, sender, verbatim, .. } = *publication;
         let event_text = event.unwrap_or_default();
         let sender_text = sender.unwrap_or_default();
-        let bytes =
-            topic.len() + event_text.len() + data.len() + metadata.len() + sender_text.len();
+        let verbatim_text = verbatim.unwrap_or_default();
+        let parts = [topic, event_text, data, metadata, sender_text, verbatim_text];
+        let bytes = parts.into_iter().map(str::len).sum();
         let mut text = String::with_capacity(bytes);
         let mut end_of = |part: &str| {
             text.push_str(part);
@@ -72,18 +108,23 @@ impl Message {
         let event_end = end_of(event_text);
         let data_end = end_of(data);
         let metadata_end = end_of(metadata);
-        end_of(sender_text);
+        let sender_end = end_of(sender_text);
+        end_of(verbatim_text);
         Self {
             text: text.into_boxed_str(),
             topic_hash: publication.topic_hash,
             at: publication.at,
             position: publication.position,
+            from: publication.from,
             topic_end,
             event_end,
             data_end,
             metadata_end,
+            sender_end,
             has_event: event.is_some(),
             has_sender: sender.is_some(),
+            has_verbatim: verbatim.is_some(),
+            sender_in_metadata: publication.sender_in_metadata,
         }
     }
 
@@ -91,15 +132,19 @@ impl Message {
     pub fn publication(&self) -> Publication<'_> {
         let (topic_end, event_end) = (self.topic_end as usize, self.event_end as usize);
         let (data_end, metadata_end) = (self.data_end as usize, self.metadata_end as usize);
+        let sender_end = self.sender_end as usize;
         Publication {
             topic: &self.text[..topic_end],
             topic_hash: self.topic_hash,
             event: self.has_event.then(|| &self.text[topic_end..event_end]),
             data: &self.text[event_end..data_end],
             metadata: &self.text[data_end..metadata_end],
-            sender: self.has_sender.then(|| &self.text[metadata_end..]),
+            sender: self.has_sender.then(|| &self.text[metadata_end..sender_end]),
             at: self.at,
             position: self.position,
+            from: self.from,
+            verbatim: self.has_verbatim.then(|| &self.text[sender_end..]),
+            sender_in_metadata: self.sender_in_metadata,
         }
     }
 
@@ -117,6 +162,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::{Address, ConnKey};
 
     #[test]
     fn a_copy_shows_what_it_was_made_from() {
@@ -129,9 +175,16 @@ mod tests {
             sender: Some(""),
             at: Timestamp(5),
             position: Some(Position { epoch: 1, offset: 2 }),
+            from: Some(ConnectionId {
+                node: 3,
+                at: Address { shard: 4, conn: ConnKey { index: 5, generation: 6 } },
+            }),
+            verbatim: Some("[1]"),
+            sender_in_metadata: true,
         };
-        let bare = Publication { event: None, metadata: "", sender: None, position: None, ..full };
-        for publication in [full, bare] {
+        let plain = Publication { event: None, metadata: "", sender: None, ..full };
+        let bare = Publication::of_server("a.b", "1", Timestamp(5));
+        for publication in [full, plain, bare, Publication { verbatim: Some(""), ..bare }] {
             assert_eq!(Message::new(&publication).publication(), publication);
         }
     }

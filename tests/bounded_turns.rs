@@ -57,21 +57,23 @@ fn shard() -> (Shard, Arc<ShardMetrics>) {
         id: 0,
         mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
         interest: Interest::new(),
-        policy: Arc::new(Policy::new(vec![Endpoint {
-            path: "/ws".into(),
-            dialect: Dialect::Topics,
-            require_authentication: false,
-            rules: Rules::open(),
-        }])),
+        policy: Arc::new(Policy::new(vec![Endpoint::new(
+            "/ws",
+            Dialect::Topics,
+            false,
+            Rules::open(),
+        )])),
         metrics: Arc::clone(&metrics),
         seed: 1,
+        node: 1,
+        all_metrics: Arc::from([Arc::clone(&metrics)]),
     };
     (Shard::new(parts, NOW), metrics)
 }
 
 fn open(shard: &mut Shard) -> ConnKey {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    shard.open(NOW, Arrival { endpoint: 0, identity: None, compression: None, address })
+    shard.open(NOW, Arrival::new(0, address))
 }
 
 fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {

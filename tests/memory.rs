@@ -45,20 +45,23 @@ impl Port for Sink {
 
 /// A shard without connections.
 fn shard() -> Shard {
+    let metrics = ShardMetrics::new();
     let parts = Parts {
         id: 0,
         mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
         interest: Interest::new(),
         policy: Arc::new(guarded::policy()),
-        metrics: ShardMetrics::new(),
+        metrics: Arc::clone(&metrics),
         seed: 1,
+        node: 1,
+        all_metrics: Arc::from([metrics]),
     };
     Shard::new(parts, NOW)
 }
 
 fn open(shard: &mut Shard, endpoint: u8) -> ConnKey {
     let address = IpAddr::from([127, 0, 0, 1]);
-    shard.open(NOW, Arrival { endpoint, identity: None, compression: None, address })
+    shard.open(NOW, Arrival::new(endpoint, address))
 }
 
 /// A client says something in a frame of its own, masked with zeros.

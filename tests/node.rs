@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use shardwire::auth::Rules;
-use shardwire::config::{Dialect, HistorySetting, Origins, SlowConsumerPolicy};
+use shardwire::config::{Dialect, HistorySetting, SlowConsumerPolicy};
 use shardwire::metrics::Kind;
 use shardwire::node::{Node, Setup};
 use shardwire::shard::outbox::OutboxBound;
@@ -20,12 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 fn policy() -> Policy {
-    Policy::new(vec![Endpoint {
-        path: "/ws".into(),
-        dialect: Dialect::Topics,
-        require_authentication: false,
-        rules: Rules::open(),
-    }])
+    Policy::new(vec![Endpoint::new("/ws", Dialect::Topics, false, Rules::open())])
 }
 
 fn start(shards: u8, policy: Policy) -> Node {
@@ -43,18 +38,7 @@ fn try_start(address: SocketAddr, shards: u8, policy: Policy) -> std::io::Result
 }
 
 fn setup(address: SocketAddr, shards: u8, policy: Policy) -> Setup {
-    Setup {
-        address,
-        shards,
-        policy,
-        origins: Origins::SameHost,
-        trusted_proxies: Vec::new(),
-        api_key: Some("key".into()),
-        connections_max: 0,
-        connections_per_ip_max: 0,
-        request_timeout: Duration::from_secs(10),
-        flush_delay: Duration::ZERO,
-    }
+    Setup { api_key: Some("key".into()), ..Setup::bare(address, shards, policy) }
 }
 
 async fn connect(node: &Node) -> Client {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use shardwire::auth::{Rules, TokenSettings, Verifier};
-use shardwire::config::{Dialect, Origins};
+use shardwire::config::Dialect;
 use shardwire::limits::COMPRESSION_BYTES_MIN;
 use shardwire::node::{Node, Setup};
 use shardwire::shard::{Endpoint, Policy};
@@ -92,17 +92,12 @@ pub fn run(arguments: &Arguments) {
         child::pin(processor);
     }
     let shards = arguments.number("shards").unwrap_or(1);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let shards = u8::try_from(shards).expect("at most 64 shards");
     let node = Node::start(Setup {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        shards: u8::try_from(shards).expect("at most 64 shards"),
-        policy: policy(arguments.has("tokens")),
-        origins: Origins::SameHost,
-        trusted_proxies: Vec::new(),
         api_key: Some(API_KEY.into()),
-        connections_max: 0,
         connections_per_ip_max: 100,
-        request_timeout: Duration::from_secs(10),
-        flush_delay: Duration::ZERO,
+        ..Setup::bare(address, shards, policy(arguments.has("tokens")))
     })
     .expect("a node starts");
     child::say(&node.address().to_string());
@@ -119,12 +114,7 @@ pub fn run(arguments: &Arguments) {
 }
 
 fn policy(tokens: bool) -> Policy {
-    let mut policy = Policy::new(vec![Endpoint {
-        path: PATH.into(),
-        dialect: Dialect::Topics,
-        require_authentication: tokens,
-        rules: Rules::open(),
-    }]);
+    let mut policy = Policy::new(vec![Endpoint::new(PATH, Dialect::Topics, tokens, Rules::open())]);
     // For those who offer it.
     policy.compression_min_bytes = Some(COMPRESSION_BYTES_MIN);
     if tokens {

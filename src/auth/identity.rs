@@ -1,6 +1,6 @@
 //! Who a connection belongs to, once its token has been believed.
 //!
-//! An [`Identity`] is kept for as long as the connection lives, so it is small: 32 bytes and one
+//! An [`Identity`] is kept for as long as the connection lives, so it is small: 40 bytes and one
 //! allocation that holds all of its text. It is made by `jwt` (or by whoever believes a user on
 //! other grounds), read by the rules, and never changed: a new token makes a new one. An anonymous
 //! user has none. Specification: protocols.md section 11, "Identity".
@@ -25,6 +25,8 @@ pub struct IdentityParts<'a> {
     pub channels: &'a [&'a str],
     /// Seconds since the Unix epoch at which it ends, leeway not counted.
     pub expires_at_s: Option<u64>,
+    /// The fingerprint of the key that its token was checked with; 0 where there was none.
+    pub key: u32,
 }
 
 /// Why no identity can be made. The fault of whoever minted the token.
@@ -63,6 +65,7 @@ pub struct Identity {
     roles_end: u16,
     user_is_segment: bool,
     tenant_is_segment: bool,
+    key: u32,
 }
 
 /// Ends each item of a list; no role or pattern holds one.
@@ -101,10 +104,12 @@ impl Identity {
             roles_end,
             user_is_segment: is_segment(parts.user_id),
             tenant_is_segment: is_segment(tenant),
+            key: parts.key,
         })
     }
 
-    /// Whether the rules judge both alike: they differ at most in when they expire.
+    /// Whether the rules judge both alike: they differ at most in when they expire and which key
+    /// vouches for them.
     pub fn may_as(&self, other: &Identity) -> bool {
         let ends = |id: &Identity| (id.user_end, id.tenant_end, id.roles_end);
         self.text == other.text && ends(self) == ends(other)
@@ -139,6 +144,11 @@ impl Identity {
     /// Seconds since the Unix epoch at which the token ends, leeway not counted.
     pub fn expires_at_s(&self) -> Option<u64> {
         (self.expires_at_s != u64::MAX).then_some(self.expires_at_s)
+    }
+
+    /// The fingerprint of the key that vouches for it (`Verifier::has_key`).
+    pub fn key(&self) -> u32 {
+        self.key
     }
 
     /// Bytes on the heap behind this value.
@@ -220,8 +230,10 @@ mod tests {
             roles: &["admin", "", "ops team"],
             channels: &["news.**", "a.*"],
             expires_at_s: Some(7),
+            key: 9,
         };
         let it = identity(&full).unwrap();
+        assert_eq!(it.key(), 9);
         assert_eq!((it.user_id(), it.tenant(), it.expires_at_s()), ("ü42", Some("acme"), Some(7)));
         assert!(it.roles().eq(["admin", "ops team"]));
         assert!(it.channels().eq(["news.**", "a.*"]));
@@ -234,8 +246,8 @@ mod tests {
 
     #[test]
     fn is_small() {
-        assert_eq!(size_of::<Identity>(), 32);
-        assert_eq!(size_of::<Option<Identity>>(), 32);
+        assert_eq!(size_of::<Identity>(), 40);
+        assert_eq!(size_of::<Option<Identity>>(), 40);
         let plain = identity(&IdentityParts { user_id: "user-1234", ..Default::default() });
         assert_eq!(plain.unwrap().heap_bytes(), "user-1234".len());
     }

@@ -148,7 +148,12 @@ impl Verifier {
             .map_err(|error| refusal(&error))?
             .claims;
         let expires_at_s = self.check_times(&payload, now)?;
-        identity(&payload, expires_at_s, self.topic_bounds)
+        identity(&payload, expires_at_s, key.fingerprint, self.topic_bounds)
+    }
+
+    /// Whether one of the keys has this fingerprint, as [`Identity::key`] gives it.
+    pub fn has_key(&self, fingerprint: u32) -> bool {
+        self.keys.iter().any(|key| key.fingerprint == fingerprint)
     }
 
     /// The one key that the header chooses: by `kid`; among those without a name if none has it;
@@ -196,6 +201,7 @@ impl Verifier {
 fn identity(
     payload: &Payload,
     expires_at_s: Option<u64>,
+    key: u32,
     bounds: TopicBounds,
 ) -> Result<Identity, TokenError> {
     let user_id = first_id(&[
@@ -218,6 +224,7 @@ fn identity(
         roles: &roles.iter().map(String::as_str).collect::<Vec<_>>(),
         channels: &channels.iter().map(String::as_str).collect::<Vec<_>>(),
         expires_at_s,
+        key,
     };
     Ok(Identity::new(&parts, bounds)?)
 }

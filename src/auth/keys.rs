@@ -106,6 +106,8 @@ pub enum KeyError {
 pub(super) struct Key {
     /// The name by which a token's header chooses it.
     pub(super) kid: Option<String>,
+    /// The same wherever the key is read from, and another for another key.
+    pub(super) fingerprint: u32,
     pub(super) decoding: DecodingKey,
     /// The algorithms, the issuer and the audience; time is not looked at.
     pub(super) validation: Validation,
@@ -134,7 +136,8 @@ impl Key {
             .into_iter()
             .filter_map(|(kid, (decoding, algorithms))| {
                 let validation = validation(settings, algorithms)?;
-                Some(Self { kid, decoding, validation })
+                let fingerprint = fingerprint(&decoding);
+                Some(Self { kid, fingerprint, decoding, validation })
             })
             .collect();
         if keys.is_empty() { Err(KeyError::NoAlgorithm) } else { Ok(keys) }
@@ -255,6 +258,14 @@ fn fit(decoding: DecodingKey) -> Option<Fitted> {
     Some((decoding, algorithms))
 }
 
+/// The first bytes of a hash of what the key is made of, as a JWK spells it.
+fn fingerprint(decoding: &DecodingKey) -> u32 {
+    let parts = Jwk::from_decoding_key(decoding, None).ok();
+    let text = parts.and_then(|jwk| serde_json::to_vec(&jwk.algorithm).ok()).unwrap_or_default();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+    hash.as_ref().iter().take(4).fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+}
+
 /// `modulus` is base64url without padding: six bits a character.
 fn rsa_bits_are_usable(modulus: &str) -> bool {
     (2048..=8192 + 8).contains(&(modulus.len() * 6))
@@ -344,6 +355,18 @@ mod tests {
         assert_eq!(keys.len(), 1);
         assert_eq!(keys[0].kid.as_deref(), Some("mine"));
         assert_eq!(keys[0].validation.algorithms, [Algorithm::HS384]);
+    }
+
+    #[test]
+    fn a_key_is_known_again() {
+        let fingerprints = |settings: &TokenSettings| -> Vec<u32> {
+            Key::all(settings).unwrap().iter().map(|key| key.fingerprint).collect()
+        };
+        let secret = |text: &str| TokenSettings { secret: Some(text.into()), ..Default::default() };
+        let set = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"mine"}]}"#;
+        assert_eq!(fingerprints(&secret("secret")), fingerprints(&jwks(set)));
+        assert_ne!(fingerprints(&secret("secret")), fingerprints(&secret("secret2")));
+        assert_ne!(fingerprints(&pem(P256)), fingerprints(&pem(RSA)));
     }
 
     #[test]

@@ -10,10 +10,14 @@ pub mod contain;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
+pub mod question;
 pub mod rules;
 mod template;
+pub mod tenants;
 
 pub use identity::{Identity, IdentityError, IdentityParts};
 pub use jwt::{TokenError, Verifier};
 pub use keys::{Algorithm, KeyError, TokenSettings};
+pub use question::{Asked, Question};
 pub use rules::{DialectRules, RuleError, Rules, Verdict};
+pub use tenants::Tenants;

@@ -6,9 +6,7 @@
 
 use super::grammar;
 use super::setting::{Kind, Preset, Setting};
-use super::words::{
-    Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
-};
+use super::words::{Action, BusAdapter, Decision, LogFormat, LogLevel, SlowConsumerPolicy};
 use crate::limits;
 
 /// The signature algorithms of tokens (RFC 7518 section 3.1, RFC 8037).
@@ -16,6 +14,9 @@ pub(super) const ALGORITHMS: &[&str] = &[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384",
     "PS512", "EdDSA",
 ];
+
+/// The dialects that this version speaks.
+const DIALECTS: &[&str] = &["topics", "echo"];
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -138,7 +139,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new("endpoint.path", PATH, Preset::Required).about("where it is, exactly"),
     Setting::new(
         "endpoint.dialect",
-        Kind::Word { words: Dialect::WORDS, absent: &["events", "channels", "admin", "socketio"] },
+        Kind::Word { words: DIALECTS, absent: &["events", "channels", "admin", "socketio"] },
         Preset::Text("topics"),
     )
     .about("the protocol spoken there"),
@@ -180,6 +181,10 @@ pub static SETTINGS: &[Setting] = &[
     Setting::int("limits.messages_per_window", 0, 0, U32_MAX)
         .unit("messages")
         .about("more from one connection in a window get 429; 0: no limit"),
+    Setting::int("limits.bytes_per_window", 0, 0, U32_MAX)
+        .unit("bytes")
+        .about("more from one connection in a window get 429; 0: no limit")
+        .absent("a rate limit of bytes"),
     Setting::int("limits.window_ms", limits::RATE_WINDOW_MS, 10, DAY_MS)
         .env(&["WEBSOCKET_RATE_LIMIT_WINDOW"])
         .unit("ms")

@@ -4,11 +4,13 @@
 //! too ([`settle`]); then, when nothing is wrong, the plain data is built ([`settings`]). The build
 //! is one struct literal a section: a field without its setting does not compile.
 
+use std::path::PathBuf;
+
 use super::grammar;
 use super::problem::{Origin, Problem};
 use super::settings::{
     Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Origins,
-    RuleSetting, Server, Settings, SlowConsumer, Websocket,
+    RuleSetting, Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
 };
 use super::typed::{Typed, Values};
 use super::value::Value;
@@ -91,6 +93,7 @@ pub(super) fn settings(typed: &Typed, key: AuthKey, dev: bool) -> Settings {
         dev,
         log: Log { format: values.word("log.format"), level: values.word("log.level") },
         server: server(values),
+        tls: tls(values),
         websocket: websocket(values),
         endpoints: typed.entries("endpoint").iter().map(endpoint).collect(),
         auth: Auth {
@@ -101,9 +104,15 @@ pub(super) fn settings(typed: &Typed, key: AuthKey, dev: bool) -> Settings {
             leeway_s: values.int("auth.leeway_s"),
             require_exp: values.flag("auth.require_exp"),
         },
+        tenants: Tenants {
+            allowed: values.texts("tenants.allowed").map(<[String]>::to_vec),
+            inactive: values.texts("tenants.inactive").unwrap_or_default().to_vec(),
+        },
         rules: typed.entries("rule").iter().map(rule).collect(),
+        webhook: webhook(values),
         limits: Limits {
             messages_per_window: values.int("limits.messages_per_window"),
+            bytes_per_window: values.int("limits.bytes_per_window"),
             window_ms: values.int("limits.window_ms"),
             subscriptions_max: values.int("limits.subscriptions_max"),
             topic: topic_bounds(values),
@@ -138,6 +147,8 @@ fn server(values: &Values) -> Server {
         max_connections: values.int("server.max_connections"),
         max_connections_per_ip: values.int("server.max_connections_per_ip"),
         trusted_proxies: networks.iter().filter_map(|text| grammar::parse_network(text)).collect(),
+        proxy_protocol: values.flag("server.proxy_protocol"),
+        metrics_address: values.text("server.metrics_address").and_then(|text| text.parse().ok()),
         allow_origins: match values.texts("server.allow_origins") {
             None => Origins::SameHost,
             Some(origins) if origins.iter().any(|origin| origin == "*") => Origins::Any,
@@ -148,6 +159,21 @@ fn server(values: &Values) -> Server {
         request_timeout_ms: values.int("server.request_timeout_ms"),
         drain_ms: values.int("server.drain_ms"),
     }
+}
+
+fn tls(values: &Values) -> Option<Tls> {
+    let file = |key| values.text(key).map(PathBuf::from);
+    Some(Tls { cert_file: file("tls.cert_file")?, key_file: file("tls.key_file")? })
+}
+
+fn webhook(values: &Values) -> Option<WebhookSettings> {
+    Some(WebhookSettings {
+        url: owned(values, "webhook.url")?,
+        secret: values.secret("webhook.secret"),
+        timeout_ms: values.int("webhook.timeout_ms"),
+        cache_ttl_s: values.int("webhook.cache_ttl_s"),
+        signed_timestamp: values.flag("webhook.signed_timestamp"),
+    })
 }
 
 fn websocket(values: &Values) -> Websocket {

@@ -38,7 +38,7 @@ pub use read::{Environment, Override};
 pub use setting::{Kind, Preset, Setting, Support};
 pub use settings::{
     Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Origins,
-    RuleSetting, Server, Settings, SlowConsumer, Websocket,
+    RuleSetting, Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
 };
 pub use value::Secret;
 pub use words::{

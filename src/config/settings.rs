@@ -4,6 +4,7 @@
 //! Each field is the setting of the same name in `keys.rs`, which has its default and range; units
 //! stand in the names. Spec: protocols.md sections 9 and 10.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -24,14 +25,20 @@ pub struct Settings {
     pub log: Log,
     /// The listener and its doors.
     pub server: Server,
+    /// TLS on the listener, where it is switched on.
+    pub tls: Option<Tls>,
     /// What holds for every WebSocket connection.
     pub websocket: Websocket,
     /// What is served where; empty: HTTP only. Paths are distinct.
     pub endpoints: Vec<Endpoint>,
     /// How tokens are judged.
     pub auth: Auth,
+    /// Which tenants are let in.
+    pub tenants: Tenants,
     /// In order, the first match decides; empty: the default rules.
     pub rules: Vec<RuleSetting>,
+    /// Who answers what the rules do not decide, where anybody does.
+    pub webhook: Option<WebhookSettings>,
     /// What one connection may do.
     pub limits: Limits,
     /// What happens to a connection that does not read.
@@ -68,12 +75,25 @@ pub struct Server {
     pub max_connections_per_ip: u32,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// They begin each connection with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Where browsers may come from.
     pub allow_origins: Origins,
+    /// Where the metrics are served instead of on the listener.
+    pub metrics_address: Option<SocketAddr>,
     /// A request that is not complete by then is cut.
     pub request_timeout_ms: u64,
     /// A shutdown ends by then.
     pub drain_ms: u64,
+}
+
+/// TLS on the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
 }
 
 /// Where browsers may come from; a request without `Origin` is from no browser and let in.
@@ -162,6 +182,30 @@ pub enum AuthKey {
     },
 }
 
+/// Which tenants are let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tenants {
+    /// Only these; `None`: all.
+    pub allowed: Option<Vec<String>>,
+    /// Never these.
+    pub inactive: Vec<String>,
+}
+
+/// Who answers what the rules do not decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Where it is asked; may hold credentials.
+    pub url: String,
+    /// Signs the questions, where there is one.
+    pub secret: Option<Secret>,
+    /// No answer by then is a no.
+    pub timeout_ms: u64,
+    /// How long an answer holds that names no time itself.
+    pub cache_ttl_s: u64,
+    /// The time of a question is signed with it.
+    pub signed_timestamp: bool,
+}
+
 /// One rule; what its topic means is up to `auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSetting {
@@ -180,6 +224,8 @@ pub struct RuleSetting {
 pub struct Limits {
     /// 0: no limit.
     pub messages_per_window: u32,
+    /// 0: no limit.
+    pub bytes_per_window: u32,
     /// The window of the rate limit.
     pub window_ms: u64,
     /// Subscriptions at a time.

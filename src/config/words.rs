@@ -70,6 +70,12 @@ words! {
     Dialect {
         /// protocols.md section 3.
         Topics = "topics",
+        /// The same with deliveries that are the event itself (protocols.md section 3).
+        Events = "events",
+        /// protocols.md section 4.
+        Channels = "channels",
+        /// For operators (protocols.md section 11).
+        Admin = "admin",
         /// Every message back as it came, for conformance suites; no broker behind it.
         Echo = "echo",
     }

@@ -127,15 +127,10 @@ impl Checked {
     /// The publication, taken at this time.
     pub fn publication(&self, at: Timestamp) -> Publication<'_> {
         Publication {
-            topic: &self.topic,
-            topic_hash: crate::topic::name_hash(&self.topic),
             event: self.event.as_deref(),
-            data: &self.data,
+            // The application may say in here who sent it; the broker does not know.
             metadata: &self.metadata,
-            // The application may say in `metadata` who sent it; the broker does not know.
-            sender: None,
-            at,
-            position: None,
+            ..Publication::of_server(&self.topic, &self.data, at)
         }
     }
 }

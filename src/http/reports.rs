@@ -193,7 +193,10 @@ fn full_head(text: &mut String, name: &str, help: &str, kind: Kind) {
 
 /// A close reason as a label.
 fn label(close: Close) -> String {
-    if close == Close::Normal { "normal".into() } else { close.reason().replace([' ', '-'], "_") }
+    if close == Close::Normal {
+        return "normal".into();
+    }
+    close.reason().replace([' ', '-'], "_").to_ascii_lowercase()
 }
 
 /// `bytes_sent_total` as JSON spells it: `bytesSentTotal`.

@@ -2,32 +2,28 @@
 //! atomic or touched off the way of messages.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Barrier, OnceLock, PoisonError, RwLock};
 
-use ipnet::IpNet;
-
-use crate::config::Origins;
 use crate::http::reports::Facts;
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::census::Census;
 use crate::node::clock;
+use crate::node::live::{Live, Renewal};
 use crate::node::process;
 use crate::node::remembered::Remembered;
-use crate::shard::Policy;
 
 /// Shared by the threads of one node.
 #[derive(Debug)]
 pub(super) struct Common {
-    pub(super) policy: Arc<Policy>,
-    pub(super) origins: Origins,
-    pub(super) trusted_proxies: Vec<IpNet>,
-    pub(super) api_key: Option<String>,
-    pub(super) request_timeout: Duration,
-    pub(super) flush_delay: Duration,
+    /// The node's number, drawn at its start.
+    pub(super) node: u64,
+    /// See [`Common::live`].
+    pub(super) live: RwLock<Arc<Live>>,
+    /// New settings on their way to each shard; its mailbox is woken for them.
+    pub(super) next: Box<[Renewal]>,
     pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
-    pub(super) metrics: Box<[Arc<ShardMetrics>]>,
+    pub(super) metrics: Arc<[Arc<ShardMetrics>]>,
     pub(super) census: Arc<Census>,
     pub(super) remembered: Remembered,
     /// HTTP requests that are being answered.
@@ -39,6 +35,12 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// The settings in force.
+    pub(super) fn live(&self) -> Arc<Live> {
+        // Only ever replaced as a whole.
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -16,16 +16,20 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
+use crate::audience::Audience;
 use crate::close::Refusal;
 use crate::http::publish::Checked;
+use crate::interest::ShardSet;
 use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
-use crate::mail::ConnKey;
+use crate::mail::{Answer, ConnKey};
 use crate::mailbox::Mailbox;
+use crate::message::Publication;
 use crate::metrics::ShardMetrics;
 use crate::node::clock;
 use crate::node::common::Common;
-use crate::node::sockets::{Read, Sockets};
-use crate::shard::{Settled, Shard};
+use crate::node::sockets::{Read, Sockets, Wire};
+use crate::query::Query;
+use crate::shard::{Arrival, Settled, Shard, Told};
 use crate::time::Now;
 
 /// A shard and its sockets, for the tasks of its thread.
@@ -38,9 +42,12 @@ pub(super) struct Local {
     pub(super) wake: Notify,
     mailbox: Arc<Mailbox>,
     awaited: RefCell<HashMap<u64, oneshot::Sender<Settled>, RandomState>>,
+    inquired: RefCell<HashMap<u64, oneshot::Sender<Told>, RandomState>>,
     ready: RefCell<Vec<ConnKey>>,
     writable: RefCell<Vec<ConnKey>>,
     dirty_since: Cell<Option<Instant>>,
+    /// How long output may gather.
+    flush_delay: Cell<Duration>,
     /// When the last HTTP connection ended, in monotonic milliseconds, until what it took is given
     /// back to the system.
     handshake_ms: Cell<Option<u64>>,
@@ -50,6 +57,7 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn new(shard: Shard, sockets: Sockets, id: u8, common: Arc<Common>) -> Rc<Self> {
         Rc::new(Self {
+            flush_delay: Cell::new(common.live().flush_delay),
             mailbox: Arc::clone(&common.mailboxes[usize::from(id)]),
             shard: RefCell::new(shard),
             sockets: RefCell::new(sockets),
@@ -57,6 +65,7 @@ impl Local {
             id,
             wake: Notify::new(),
             awaited: RefCell::default(),
+            inquired: RefCell::default(),
             ready: RefCell::default(),
             writable: RefCell::default(),
             dirty_since: Cell::new(None),
@@ -85,6 +94,39 @@ impl Local {
         }
         let (sender, receiver) = oneshot::channel();
         self.awaited.borrow_mut().insert(ticket, sender);
+        Ok(receiver)
+    }
+
+    /// Says something to an audience; gives what awaits the number of deliveries.
+    ///
+    /// # Errors
+    /// As [`Shard::announce`].
+    #[expect(dead_code, reason = "no route announces in this version")]
+    pub(super) fn announce(
+        &self,
+        publication: &Publication<'_>,
+        audience: &Arc<Audience>,
+    ) -> Result<oneshot::Receiver<Settled>, Refusal> {
+        let announced = self.shard.borrow_mut().announce(clock::now(), publication, audience);
+        let ticket = announced.inspect_err(|_| self.metrics().publishes_refused_total.add(1))?;
+        let (sender, receiver) = oneshot::channel();
+        self.awaited.borrow_mut().insert(ticket, sender);
+        Ok(receiver)
+    }
+
+    /// Asks shards; gives what awaits their answers.
+    ///
+    /// # Errors
+    /// As [`Shard::inquire`].
+    #[expect(dead_code, reason = "no route asks in this version")]
+    pub(super) fn inquire(
+        &self,
+        query: &Arc<Query>,
+        of: ShardSet,
+    ) -> Result<oneshot::Receiver<Told>, Refusal> {
+        let ticket = self.shard.borrow_mut().inquire(clock::now(), query, of)?;
+        let (sender, receiver) = oneshot::channel();
+        self.inquired.borrow_mut().insert(ticket, sender);
         Ok(receiver)
     }
 
@@ -192,7 +234,7 @@ impl Local {
         let until_flush = self
             .dirty_since
             .get()
-            .map_or(WAIT_MAX, |since| self.common.flush_delay.saturating_sub(since.elapsed()));
+            .map_or(WAIT_MAX, |since| self.flush_delay.get().saturating_sub(since.elapsed()));
         until_deadline.min(until_flush).min(WAIT_MAX)
     }
 
@@ -201,6 +243,10 @@ impl Local {
         let shard = &mut *self.shard.borrow_mut();
         let sockets = &mut *self.sockets.borrow_mut();
         let now = clock::now();
+        if let Some(policy) = self.common.next[usize::from(self.id)].take() {
+            shard.reconfigure(now, policy);
+            self.flush_delay.set(self.common.live().flush_delay);
+        }
         let more_mail = shard.take_mail(now, sockets);
 
         let mut ready = std::mem::take(&mut *self.ready.borrow_mut());
@@ -219,13 +265,36 @@ impl Local {
         }
         let more_deadlines = shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms);
         self.flush(shard, sockets);
+        let resumed = self.pass_on(shard, sockets, now);
+        more_mail || more_events || more_to_read || more_deadlines || resumed || shard.is_ending()
+    }
+
+    /// Hands out what the turn brought for others than its clients; whether it lets clients be read
+    /// again.
+    fn pass_on(&self, shard: &mut Shard, sockets: &mut Sockets, now: Now) -> bool {
+        // Whoever asked may have gone away.
         while let Some(settled) = shard.settled() {
             if let Some(sender) = self.awaited.borrow_mut().remove(&settled.ticket) {
-                // Whoever asked may have gone away.
                 let _ = sender.send(settled);
             }
         }
-        more_mail || more_events || more_to_read || more_deadlines || shard.is_ending()
+        while let Some(told) = shard.told() {
+            if let Some(sender) = self.inquired.borrow_mut().remove(&told.ticket) {
+                let _ = sender.send(told);
+            }
+        }
+        while let Some(asked) = shard.question() {
+            // There is nobody to ask in this version.
+            shard.answered(now, asked.ticket, Answer::NO);
+        }
+        let mut resumed = false;
+        while let Some(key) = shard.resumed() {
+            if sockets.resume(key) {
+                self.ready.borrow_mut().push(key);
+                resumed = true;
+            }
+        }
+        resumed
     }
 
     /// Learns which sockets are ready; whether there may be more.
@@ -278,7 +347,7 @@ impl Local {
     /// Flushes, unless the operator wants output gathered for a while and it is not over. Who is to
     /// be ended does not wait for that.
     fn flush(&self, shard: &mut Shard, sockets: &mut Sockets) {
-        let delay = self.common.flush_delay;
+        let delay = self.flush_delay.get();
         if !delay.is_zero() && shard.is_dirty() && !shard.is_full() {
             let since = self.dirty_since.get().unwrap_or_else(Instant::now);
             self.dirty_since.set(Some(since));
@@ -293,12 +362,12 @@ impl Local {
     }
 
     /// Takes in a connection whose handshake is done, with bytes that came behind it.
-    pub(super) fn admit(&self, arrival: crate::shard::Arrival, fd: OwnedFd, mut early: Vec<u8>) {
+    pub(super) fn admit(&self, arrival: Arrival, wire: Wire, mut early: Vec<u8>) {
         let now = clock::now();
         let shard = &mut *self.shard.borrow_mut();
         let sockets = &mut *self.sockets.borrow_mut();
         let key: ConnKey = shard.open(now, arrival);
-        match sockets.insert(key, fd) {
+        match sockets.insert(key, wire) {
             Ok(()) => {
                 let taken = shard.read(now, key, &mut early, sockets);
                 sockets.hold(key, &early[taken..]);

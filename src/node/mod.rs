@@ -7,6 +7,8 @@
 mod census;
 pub mod clock;
 mod common;
+mod control;
+mod live;
 mod local;
 mod process;
 mod publishing;
@@ -15,7 +17,7 @@ mod serve;
 mod setup;
 mod sockets;
 
-pub use setup::Setup;
+pub use setup::{Setup, SetupError};
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,13 +25,14 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Barrier, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::connection::ConnectionId;
 use crate::interest::Interest;
 use crate::limits::{BACKLOG_MAX, DESCRIPTORS_PER_SHARD, DESCRIPTORS_RESERVED};
 use crate::mail::{Delivery, Mail};
@@ -39,6 +42,8 @@ use crate::process::raise_descriptor_limit;
 use crate::shard::{Parts, Shard};
 use census::Census;
 use common::Common;
+use control::Control;
+use live::{Live, Renewal};
 use local::Local;
 use remembered::Remembered;
 use sockets::{Sockets, Waker};
@@ -53,6 +58,7 @@ const TELL_SHARE: (u64, u64) = (3, 5);
 pub struct Node {
     address: SocketAddr,
     common: Arc<Common>,
+    control: Control,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -83,12 +89,15 @@ impl Node {
             wakers.push(watched);
         }
         let common = Arc::new(Common {
-            policy: Arc::new(setup.policy),
-            origins: setup.origins,
-            trusted_proxies: setup.trusted_proxies,
-            api_key: setup.api_key,
-            request_timeout: setup.request_timeout,
-            flush_delay: setup.flush_delay,
+            node: ConnectionId::node_of(random()),
+            next: (0..setup.shards).map(|_| Renewal::default()).collect(),
+            live: RwLock::new(Arc::new(Live {
+                policy: Arc::new(setup.policy),
+                trusted_proxies: setup.trusted_proxies,
+                api_key: setup.api_key,
+                request_timeout: setup.request_timeout,
+                flush_delay: setup.flush_delay,
+            })),
             mailboxes: mailboxes.into(),
             metrics: (0..setup.shards).map(|_| ShardMetrics::new()).collect(),
             census: Arc::new(Census::new(connections_max, setup.connections_per_ip_max)),
@@ -98,6 +107,7 @@ impl Node {
             over: AtomicBool::new(false),
             barrier: OnceLock::new(),
         });
+        let control = Control::start()?;
         let interest = Interest::new();
         let (mut threads, (started, starts)) = (Vec::new(), channel());
         for ((id, listener), waker) in (0..setup.shards).zip(listeners).zip(wakers) {
@@ -108,7 +118,7 @@ impl Node {
                 .spawn(move || run(id, listener, waker, common, interest, &started))?;
             threads.push(thread);
         }
-        let node = Self { address, common, threads };
+        let node = Self { address, common, control, threads };
         for _ in 0..setup.shards {
             if let Err(error) = starts.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))) {
                 node.stop();
@@ -132,6 +142,14 @@ impl Node {
     /// Connections that may be open at a time.
     pub fn connections_max(&self) -> usize {
         self.common.census.connections_max()
+    }
+
+    /// Puts other settings in force while the broker runs.
+    ///
+    /// # Errors
+    /// In this version always: [`SetupError::Fixed`].
+    pub fn reload(&self, _setup: Setup) -> Result<(), SetupError> {
+        Err(SetupError::Fixed)
     }
 
     /// Tells the clients to go, spread over a part of `within`, waits until they are gone or
@@ -171,6 +189,7 @@ impl Node {
         for thread in self.threads {
             thread.join().expect("a shard's thread does not panic");
         }
+        self.control.stop();
     }
 }
 
@@ -200,9 +219,11 @@ fn run(
             id,
             mailboxes: Arc::clone(&common.mailboxes),
             interest,
-            policy: Arc::clone(&common.policy),
+            policy: Arc::clone(&common.live().policy),
             metrics: Arc::clone(&common.metrics[usize::from(id)]),
-            seed: getrandom::u64().unwrap_or_else(|_| clock::now().wall.0),
+            seed: random(),
+            node: common.node,
+            all_metrics: Arc::clone(&common.metrics),
         };
         let local = Local::new(Shard::new(parts, clock::now()), sockets, id, common);
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -214,6 +235,11 @@ fn run(
     if let Err(error) = ended {
         let _ = started.send(Err(error));
     }
+}
+
+/// A number that differs between runs, and need not be secret.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| clock::now().wall.0)
 }
 
 /// Pins the thread to one of the processors that the process may use.

@@ -1,6 +1,6 @@
 //! `POST /api/publish` carried out: items to the shard in their order, counts awaited, one reply.
 //!
-//! Called by `serve.rs` for a request that may publish. What an item is and how a result reads is
+//! Called by `serve/` for a request that may publish. What an item is and how a result reads is
 //! `http/publish`; an `id` that was seen of late is answered from `remembered.rs`.
 
 use std::rc::Rc;
@@ -65,11 +65,12 @@ pub(super) async fn answer(local: &Rc<Local>, request: Request<Incoming>) -> Ans
 }
 
 async fn read(local: &Local, request: Request<Incoming>) -> Result<Body, Answer> {
-    let policy = &local.common.policy;
+    let live = local.common.live();
+    let policy = &live.policy;
     let bytes_max = policy.message_bytes_max;
     let body = Limited::new(request.into_body(), bytes_max * BATCH_BODY_FACTOR).collect();
     let too_large = || http::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-    let body = match tokio::time::timeout(local.common.request_timeout, body).await {
+    let body = match tokio::time::timeout(live.request_timeout, body).await {
         Err(_) => return Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
         Ok(Err(_)) => return Err(http::error(StatusCode::BAD_REQUEST, "the body broke off")),

@@ -8,11 +8,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::auth::{DialectRules, KeyError, RuleError, Rules, TokenSettings, Verifier};
-use crate::config::{AuthKey, Dialect, Origins, Secret, Settings};
-use crate::limits::{READ_STEPS_MAX, SHARDS_MAX};
+use crate::auth::{DialectRules, KeyError, RuleError, Rules, Tenants, TokenSettings, Verifier};
+use crate::config::{AuthKey, Dialect, Secret, Settings};
+use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX};
 use crate::shard::outbox::OutboxBound;
-use crate::shard::{Endpoint, Policy, RateLimit};
+use crate::shard::{Bucket, Endpoint, Policy, Rate};
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -23,8 +23,6 @@ pub struct Setup {
     pub shards: u8,
     /// The settings of the shards.
     pub policy: Policy,
-    /// From which pages browsers may connect.
-    pub origins: Origins,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The key of `/api`.
@@ -56,9 +54,28 @@ pub enum SetupError {
     /// Rules cannot be compiled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Rules(Vec<RuleError>),
+    /// The broker runs already.
+    #[error("the settings cannot be changed while the broker runs")]
+    Fixed,
 }
 
 impl Setup {
+    /// A setup with these and the defaults: no API key, as many connections as the limit of
+    /// descriptors carries, from any address. What is added to setups later has a default here.
+    pub fn bare(address: SocketAddr, shards: u8, policy: Policy) -> Self {
+        Self {
+            address,
+            shards,
+            policy,
+            trusted_proxies: Vec::new(),
+            api_key: None,
+            connections_max: 0,
+            connections_per_ip_max: 0,
+            request_timeout: Duration::from_millis(REQUEST_TIMEOUT_MS),
+            flush_delay: Duration::ZERO,
+        }
+    }
+
     /// The setup that the settings mean. `generated` is the secret of a run without a key.
     ///
     /// # Errors
@@ -69,7 +86,6 @@ impl Setup {
             address: resolve(&server.host, server.port)?,
             shards: shards(server.shards),
             policy: policy(settings, generated)?,
-            origins: server.allow_origins.clone(),
             trusted_proxies: server.trusted_proxies.clone(),
             api_key: settings.api.key.as_ref().map(|key| key.expose().to_owned()),
             connections_max: server.max_connections as usize,
@@ -99,17 +115,20 @@ fn shards(configured: usize) -> u8 {
 fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError> {
     let mut endpoints = Vec::new();
     for endpoint in &settings.endpoints {
-        endpoints.push(Endpoint {
-            path: endpoint.path.clone(),
-            dialect: endpoint.dialect,
-            // There is nothing to authenticate for, and no message to do it by.
-            require_authentication: endpoint.require_authentication
-                && endpoint.dialect != Dialect::Echo,
-            rules: rules(settings, endpoint.dialect)?,
-        });
+        let dialect = endpoint.dialect;
+        // There is nothing to authenticate for at an echo, and no message to do it by.
+        let required = endpoint.require_authentication && dialect != Dialect::Echo;
+        endpoints.push(Endpoint::new(
+            endpoint.path.clone(),
+            dialect,
+            required,
+            rules(settings, dialect)?,
+        ));
     }
     let (websocket, limits) = (&settings.websocket, &settings.limits);
-    let rate = RateLimit { frames: limits.messages_per_window, window_ms: limits.window_ms };
+    let bucket =
+        |amount: u32| (amount > 0).then_some(Bucket { amount, window_ms: limits.window_ms });
+    let tenants = &settings.tenants;
     Ok(Policy {
         endpoints,
         verifier: Some(verifier(settings, generated)?),
@@ -123,7 +142,13 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
         ping_interval_ms: websocket.ping_interval_ms,
         ping_timeout_ms: websocket.ping_timeout_ms,
         auth_deadline_ms: websocket.auth_deadline_ms,
-        rate: (rate.frames > 0).then_some(rate),
+        rate: Rate {
+            messages: bucket(limits.messages_per_window),
+            bytes: bucket(limits.bytes_per_window),
+        },
+        tenants: Tenants::new(tenants.allowed.as_deref(), &tenants.inactive),
+        origins: settings.server.allow_origins.clone(),
+        webhook_timeout_ms: settings.webhook.as_ref().map(|webhook| webhook.timeout_ms),
         compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
         read_steps_max: READ_STEPS_MAX,
         history: settings.histories.clone(),
@@ -141,6 +166,11 @@ fn rules(settings: &Settings, dialect: Dialect) -> Result<Rules, SetupError> {
     }
     Ok(match dialect {
         Dialect::Topics | Dialect::Echo => Rules::defaults(DialectRules::Topics, WEBHOOK),
+        Dialect::Events => Rules::defaults(DialectRules::Events, WEBHOOK),
+        // Without a rule nothing is allowed.
+        Dialect::Channels | Dialect::Admin => {
+            Rules::compile(&[], WEBHOOK).map_err(SetupError::Rules)?
+        }
     })
 }
 

@@ -48,6 +48,13 @@ impl Wake for Waker {
     }
 }
 
+/// What is kept of a connection's stream once its handshake is done.
+#[derive(Debug)]
+pub struct Wire {
+    /// The socket.
+    pub fd: OwnedFd,
+}
+
 #[derive(Debug)]
 struct Socket {
     fd: Option<OwnedFd>,
@@ -118,7 +125,8 @@ impl Sockets {
     ///
     /// # Errors
     /// The system's limit of watched descriptors is reached; the socket is closed.
-    pub fn insert(&mut self, key: ConnKey, fd: OwnedFd) -> std::io::Result<()> {
+    pub fn insert(&mut self, key: ConnKey, wire: Wire) -> std::io::Result<()> {
+        let Wire { fd } = wire;
         let data = u64::from(key.generation) << 32 | u64::from(key.index);
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;

@@ -203,6 +203,7 @@ impl Hub {
     /// Ends a connection here and now.
     pub(super) fn end(&mut self, conn: u32, port: &mut impl Port) {
         self.withdraw(conn);
+        self.people.leave(&mut self.slots, conn);
         let slot = &mut self.slots[conn];
         if let Some(backlog) = &slot.backlog {
             self.metrics.outbox_bytes.sub(backlog.bytes() as u64);

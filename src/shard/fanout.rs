@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use crate::close::Refusal;
+use crate::interest::home_of;
 use crate::mail::{Address, ConnKey, Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
-use crate::shard::history::{home_of, setting_for};
+use crate::shard::history::setting_for;
 use crate::shard::hub::{Hub, LANES};
 use crate::shard::outbox::Range;
 use crate::shard::receipts::Part;
@@ -157,10 +158,14 @@ impl Hub {
                     );
                 }
             }
+            Delivery::Announce { message, audience, receipt } => {
+                self.on_announce(&message, &audience, receipt);
+            }
             Delivery::Published { conn, id, message } => self.on_published(conn, &id, &message),
             Delivery::Delivered { ticket, count, more, position } => {
                 self.receipts.add(ticket, Part { delivered: count, more, position });
             }
+            Delivery::Told { ticket, shard, found } => self.on_told(ticket, shard, *found),
             Delivery::Drain { told_by_ms, gone_by_ms } => self.drain(now, told_by_ms, gone_by_ms),
         }
     }
@@ -168,12 +173,18 @@ impl Hub {
     /// Takes a request.
     pub(super) fn on_request(&mut self, now: Now, request: Request) {
         self.metrics.mails_taken_total.add(1);
-        self.sequence(now, request);
+        match request {
+            Request::Sequence { .. } => self.sequence(now, request),
+            Request::Ask { query, answer } => self.on_ask(&query, answer),
+            Request::Answered { ticket, answer } => self.answered(ticket, answer),
+        }
     }
 
     /// The home shard's part: place, keep, fan out, answer.
     fn sequence(&mut self, now: Now, request: Request) {
-        let Request::Sequence { message, skip, answer, receipt } = request;
+        let Request::Sequence { message, skip, answer, receipt } = request else {
+            unreachable!("a home shard is sent publishes alone")
+        };
         let policy = Arc::clone(&self.policy);
         let message = match setting_for(&policy.history, message.publication().topic) {
             Some(number) => self.history.append(*message, number, &policy.history[number], now),
@@ -212,7 +223,8 @@ impl Hub {
         }
     }
 
-    fn send(&mut self, shard: u8, delivery: Delivery) {
+    /// Mails to a shard; what is for itself is carried out here.
+    pub(super) fn send(&mut self, shard: u8, delivery: Delivery) {
         if shard == self.id {
             // Mail to oneself is carried out at once; it never makes more of its kind.
             match delivery {
@@ -220,7 +232,8 @@ impl Hub {
                 Delivery::Delivered { ticket, count, more, position } => {
                     self.receipts.add(ticket, Part { delivered: count, more, position });
                 }
-                Delivery::FanOut { .. } | Delivery::Drain { .. } => {
+                Delivery::Told { ticket, shard, found } => self.on_told(ticket, shard, *found),
+                Delivery::FanOut { .. } | Delivery::Announce { .. } | Delivery::Drain { .. } => {
                     unreachable!("a shard fans out to itself by a call")
                 }
             }

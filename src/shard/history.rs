@@ -20,12 +20,6 @@ use crate::metrics::ShardMetrics;
 use crate::time::Now;
 use crate::topic::matches;
 
-/// The shard that is home to the topic with this hash, of so many.
-pub fn home_of(topic_hash: u64, shards: u8) -> u8 {
-    // The bits that neither the topic index nor the interest table takes.
-    ((topic_hash >> 24) % u64::from(shards)) as u8
-}
-
 /// The number of the setting that covers a topic, the first that matches.
 pub fn setting_for(settings: &[HistorySetting], topic: &str) -> Option<usize> {
     settings.iter().position(|setting| matches(&setting.topic, topic))
@@ -198,19 +192,9 @@ mod tests {
     use super::*;
     use crate::message::Publication;
     use crate::time::Timestamp;
-    use crate::topic::name_hash;
 
     fn message(topic: &str) -> Message {
-        Message::new(&Publication {
-            topic,
-            topic_hash: name_hash(topic),
-            event: None,
-            data: "1",
-            metadata: "",
-            sender: None,
-            at: Timestamp(0),
-            position: None,
-        })
+        Message::new(&Publication::of_server(topic, "1", Timestamp(0)))
     }
 
     fn at(mono_ms: u64) -> Now {

@@ -17,17 +17,20 @@ use crate::interest::OwnInterest;
 use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
+use crate::shard::asking::Asking;
 use crate::shard::encoder::Encoder;
 use crate::shard::ends::Ending;
 use crate::shard::history::History;
+use crate::shard::inquiry::Inquiries;
 use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Unsent};
+use crate::shard::people::People;
 use crate::shard::policy::Policy;
 use crate::shard::receipts::Receipts;
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::topics::Topics;
 use crate::time::Now;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, name_hash};
 use crate::wire::deflate::{Accepted, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 use crate::wire::frame::{self, OpCode};
 
@@ -55,12 +58,47 @@ pub struct Arrival {
     pub compression: Option<Accepted>,
     /// The client's address.
     pub address: IpAddr,
+    /// Why it is let in only to hear that it is not: its handshake was answered, as its dialect
+    /// wants, and this is all that follows.
+    pub refused: Option<Close>,
+    /// Which page it came from.
+    pub origin: OriginMark,
+}
+
+impl Arrival {
+    /// An anonymous connection without compression that is no browser's.
+    pub fn new(endpoint: u8, address: IpAddr) -> Self {
+        let (identity, compression, refused) = (None, None, None);
+        Self { endpoint, identity, compression, address, refused, origin: OriginMark::NONE }
+    }
+}
+
+/// What a connection keeps of the `Origin` it came with, to be held against other settings later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginMark {
+    /// A hash of the header in lower case; 0 where there was none.
+    pub hash: u32,
+    /// Whether it was the host that the request itself named.
+    pub same_host: bool,
+}
+
+impl OriginMark {
+    /// That of who brought no `Origin` and is no browser.
+    pub const NONE: Self = Self { hash: 0, same_host: false };
+
+    /// That of an `Origin` header; the same for the same origin, however it is spelled.
+    pub fn new(origin: &str, same_host: bool) -> Self {
+        let hash = name_hash(&origin.to_ascii_lowercase()) as u32;
+        Self { hash: hash.max(1), same_host }
+    }
 }
 
 /// Connections and all that is kept for them.
 pub(super) struct Hub {
     pub(super) id: u8,
     pub(super) shards: u8,
+    /// The node's number, for the names of connections.
+    pub(super) node: u64,
     pub(super) policy: Arc<Policy>,
     pub(super) metrics: Arc<ShardMetrics>,
     pub(super) slots: Slots,
@@ -74,6 +112,9 @@ pub(super) struct Hub {
     /// Connections that are over, to be ended by the next flushes, some in each.
     pub(super) ending: VecDeque<Ending>,
     pub(super) receipts: Receipts,
+    pub(super) people: People,
+    pub(super) inquiries: Inquiries,
+    pub(super) asking: Asking,
     /// The stamp of the last message fanned out.
     pub(super) stamp: u32,
     /// When whoever is left is cut, once the shard drains.
@@ -87,15 +128,23 @@ impl Hub {
     /// Takes in a connection.
     pub(super) fn open(&mut self, now: Now, arrival: Arrival) -> ConnKey {
         let tick = Tick::at_ms(now.mono_ms);
-        let Arrival { endpoint, identity, compression, address } = arrival;
-        self.metrics.connections_authenticated.add(u64::from(identity.is_some()));
+        let Arrival { endpoint, identity, compression, address, refused, origin } = arrival;
+        let known = identity.is_some();
+        self.metrics.connections_authenticated.add(u64::from(known));
         let key = self.slots.insert(Slot {
             identity: identity.map(Box::new),
             compression: compression.is_some(),
+            origin,
             ..Slot::open(endpoint, lane_of(compression), address, tick)
         });
         self.metrics.connections.add(1);
         self.metrics.connections_opened_total.add(1);
+        if known {
+            self.people.enter(&mut self.slots, key.index);
+        }
+        if let Some(close) = refused {
+            self.begin_close(now, key.index, close);
+        }
         if let Some(gone_by) = self.gone_by {
             self.begin_close(now, key.index, Close::Shutdown);
             self.slots[key.index].go_by = Some(gone_by);

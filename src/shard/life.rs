@@ -10,11 +10,11 @@ use crate::limits::{DEADLINES_PER_TURN_MAX, HISTORIES_PER_SWEEP, TICK_MS};
 use crate::shard::ends::End;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Port;
+use crate::shard::session::Notice;
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;
 use crate::time::Now;
 use crate::wire::frame::OpCode;
-use crate::wire::topics as dialect;
 
 impl Hub {
     /// Acts on the deadlines that have come, so many at most; the rest are due at once again.
@@ -113,7 +113,7 @@ impl Hub {
         let slot = &self.slots[conn];
         let (heard, opened, ping_sent) = (slot.heard, slot.opened, slot.ping_sent);
         if self.token_left_ms(now, conn) == Some(0) {
-            self.reply(conn, |out| dialect::auth_expired(out, now.wall));
+            self.tell(now, conn, Notice::AuthExpired);
             self.begin_close(now, conn, Close::TokenExpired);
         } else if self.awaits_authentication(conn)
             && opened.plus_ms(self.policy.auth_deadline_ms) <= tick

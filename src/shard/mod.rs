@@ -8,17 +8,22 @@
 //! [`Shard::advance`], then [`Shard::flush`] once. Replies and deliveries of one connection go out
 //! in the order they were made.
 
+mod announce;
+mod asking;
 mod check;
 mod encoder;
 mod ends;
 mod fanout;
 pub mod history;
 mod hub;
+mod inquiry;
 mod life;
 pub mod outbox;
 pub mod pages;
+mod people;
 pub mod policy;
 mod receipts;
+mod review;
 mod session;
 mod slot;
 pub mod timers;
@@ -27,23 +32,27 @@ pub mod topics;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::audience::Audience;
+use crate::auth::Asked;
 use crate::close::{Close, Refusal};
-use crate::interest::{Interest, OwnInterest};
+use crate::interest::{Interest, OwnInterest, ShardSet};
 use crate::limits::{INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
-use crate::mail::ConnKey;
+use crate::mail::{Answer, ConnKey, QuestionTicket};
 use crate::mailbox::{Mailbox, Post};
 use crate::message::Publication;
 use crate::metrics::ShardMetrics;
+use crate::query::Query;
 use crate::time::Now;
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
 use ends::End;
-pub use hub::Arrival;
+pub use hub::{Arrival, OriginMark};
 use hub::{Hub, LANES};
+pub use inquiry::Told;
 pub use outbox::{Port, Sent};
-pub use policy::{Endpoint, Policy, RateLimit};
+pub use policy::{Bucket, Endpoint, Policy, Rate};
 use receipts::Receipts;
 pub use receipts::Settled;
 use slot::{Phase, Slots};
@@ -64,6 +73,10 @@ pub struct Parts {
     pub metrics: Arc<ShardMetrics>,
     /// Makes what need not be secret differ between runs: epochs, the spread of a drain.
     pub seed: u64,
+    /// The node's number, the first part of its connections' names.
+    pub node: u64,
+    /// The counters of all shards, its own included: for reports that a connection asks for.
+    pub all_metrics: Arc<[Arc<ShardMetrics>]>,
 }
 
 /// The reading side: what decoding needs and keeps between messages.
@@ -83,10 +96,12 @@ pub struct Shard {
 impl Shard {
     /// A shard without connections.
     pub fn new(parts: Parts, now: Now) -> Self {
-        let Parts { id, mailboxes, interest, policy, metrics, seed } = parts;
+        // Nothing is reported to connections in this version.
+        let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics: _ } = parts;
         let hub = Hub {
             id,
             shards: mailboxes.len() as u8,
+            node,
             slots: Slots::default(),
             topics: topics::Topics::default(),
             interest: OwnInterest::new(interest, id),
@@ -97,6 +112,9 @@ impl Shard {
             post: Post::new(Arc::clone(&mailboxes)),
             ending: VecDeque::new(),
             receipts: Receipts::default(),
+            people: people::People::default(),
+            inquiries: inquiry::Inquiries::default(),
+            asking: asking::Asking::default(),
             stamp: 0,
             gone_by: None,
             random: seed,
@@ -192,6 +210,55 @@ impl Shard {
     /// for other shards; nothing was published.
     pub fn publish(&mut self, now: Now, publication: &Publication<'_>) -> Result<u64, Refusal> {
         self.hub.publish(now, publication)
+    }
+
+    /// Says something to an audience, whatever that is subscribed to. The number of deliveries
+    /// comes with [`Shard::settled`], under the ticket given back.
+    ///
+    /// # Errors
+    /// As [`Shard::publish`]. In this version always.
+    pub fn announce(
+        &mut self,
+        _now: Now,
+        publication: &Publication<'_>,
+        audience: &Arc<Audience>,
+    ) -> Result<u64, Refusal> {
+        self.hub.announce(publication, audience)
+    }
+
+    /// Asks some shards, perhaps this one too. What they find comes with [`Shard::told`], under the
+    /// ticket given back.
+    ///
+    /// # Errors
+    /// As [`Shard::publish`]. In this version always.
+    pub fn inquire(&mut self, _now: Now, query: &Arc<Query>, of: ShardSet) -> Result<u64, Refusal> {
+        self.hub.inquire(query, of)
+    }
+
+    /// An inquiry to which all shards have answered by now.
+    pub fn told(&mut self) -> Option<Told> {
+        self.hub.inquiries.told()
+    }
+
+    /// A question that is to be put to the webhook; to be taken until there is none, at the end of
+    /// each turn. Each is to be answered with [`Shard::answered`] or by mail, soon or never.
+    pub fn question(&mut self) -> Option<Asked> {
+        self.hub.asking.question()
+    }
+
+    /// Takes the answer to a question; the request that waited for it goes on, and may publish.
+    pub fn answered(&mut self, _now: Now, ticket: QuestionTicket, answer: Answer) {
+        self.hub.answered(ticket, answer);
+    }
+
+    /// A connection that waited for an answer and may be read again; see [`Shard::reads`].
+    pub fn resumed(&mut self) -> Option<ConnKey> {
+        self.hub.asking.resumed()
+    }
+
+    /// Takes new settings. The endpoints must be as many as before, in their order.
+    pub fn reconfigure(&mut self, now: Now, policy: Arc<Policy>) {
+        self.hub.reconfigure(now, policy);
     }
 
     /// A publish of the server side whose deliveries are counted by now.

@@ -1,8 +1,8 @@
 //! What a shard must know of the configuration: read only, the same for all shards.
-//! Made by `config` or by a test, never changed while the shards run.
+//! Made by `node` out of the configuration or by a test; a shard is given another one as a whole.
 
-use crate::auth::{Rules, Verifier};
-use crate::config::{Dialect, HistorySetting, SlowConsumerPolicy};
+use crate::auth::{Rules, Tenants, Verifier};
+use crate::config::{Dialect, HistorySetting, Origins, SlowConsumerPolicy};
 use crate::limits;
 use crate::shard::outbox::OutboxBound;
 use crate::topic::TopicBounds;
@@ -20,11 +20,32 @@ pub struct Endpoint {
     pub rules: Rules,
 }
 
-/// A limit on how much one connection sends.
+impl Endpoint {
+    /// An endpoint; what is added to endpoints later has a default here.
+    pub fn new(
+        path: impl Into<String>,
+        dialect: Dialect,
+        require_authentication: bool,
+        rules: Rules,
+    ) -> Self {
+        Self { path: path.into(), dialect, require_authentication, rules }
+    }
+}
+
+/// How much one connection may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// Data frames; `None`: no limit.
+    pub messages: Option<Bucket>,
+    /// Bytes of data frames; `None`: no limit.
+    pub bytes: Option<Bucket>,
+}
+
+/// So much in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Data frames in a window.
-    pub frames: u32,
+pub struct Bucket {
+    /// What may be sent in a window.
+    pub amount: u32,
     /// Milliseconds of a window.
     pub window_ms: u64,
 }
@@ -51,7 +72,13 @@ pub struct Policy {
     /// Time to authenticate, in milliseconds.
     pub auth_deadline_ms: u64,
     /// How much one connection may send.
-    pub rate: Option<RateLimit>,
+    pub rate: Rate,
+    /// Which tenants are let in.
+    pub tenants: Tenants,
+    /// From which pages browsers may connect.
+    pub origins: Origins,
+    /// How long a webhook may take to answer, in milliseconds; `None`: there is no webhook.
+    pub webhook_timeout_ms: Option<u64>,
     /// Bytes from which on a message is compressed for those who negotiated it; `None`: never.
     pub compression_min_bytes: Option<usize>,
     /// Steps of work that one read of a connection may cause before others get their turn.
@@ -76,7 +103,10 @@ impl Policy {
             ping_interval_ms: limits::PING_INTERVAL_MS,
             ping_timeout_ms: limits::PING_TIMEOUT_MS,
             auth_deadline_ms: limits::AUTH_DEADLINE_MS,
-            rate: None,
+            rate: Rate::default(),
+            tenants: Tenants::default(),
+            origins: Origins::SameHost,
+            webhook_timeout_ms: None,
             compression_min_bytes: None,
             read_steps_max: limits::READ_STEPS_MAX,
             history: Vec::new(),

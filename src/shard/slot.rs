@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::auth::Identity;
 use crate::mail::ConnKey;
+use crate::shard::hub::OriginMark;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
 use crate::shard::timers::Tick;
@@ -79,6 +80,8 @@ pub struct Slot {
     pub compression: bool,
     /// The client's address, or what a trusted proxy says it is.
     pub address: IpAddr,
+    /// Which page it came from.
+    pub origin: OriginMark,
     /// Who it is, once known.
     pub identity: Option<Box<Identity>>,
     /// What the kernel would not take yet.
@@ -140,6 +143,7 @@ impl Slots {
         let mut free: Vec<u32> = Vec::new();
         for (index, slot) in self.pages.iter().filter(|(_, slot)| slot.phase == Phase::Free) {
             assert!(slot.pending.is_empty(), "free slot {index} has output");
+            assert_eq!(slot.origin, OriginMark::NONE, "free slot {index} is somebody's");
             assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
             free.push(index);
         }
@@ -194,6 +198,7 @@ impl Slot {
             auth_failures: 0,
             compression: false,
             address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            origin: OriginMark::NONE,
             identity: None,
             backlog: None,
             partial: None,

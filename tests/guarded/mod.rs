@@ -16,15 +16,10 @@ pub const GUARDED: u8 = 1;
 
 /// The policy.
 pub fn policy() -> Policy {
-    let endpoint = |path: &str, require_authentication, rules| Endpoint {
-        path: path.into(),
-        dialect: Dialect::Topics,
-        require_authentication,
-        rules,
-    };
+    let guarded = Rules::defaults(DialectRules::Topics, false);
     let mut policy = Policy::new(vec![
-        endpoint("/open", false, Rules::open()),
-        endpoint("/guarded", true, Rules::defaults(DialectRules::Topics, false)),
+        Endpoint::new("/open", Dialect::Topics, false, Rules::open()),
+        Endpoint::new("/guarded", Dialect::Topics, true, guarded),
     ]);
     let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
     policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));

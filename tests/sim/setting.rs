@@ -4,7 +4,7 @@
 use serde_json::json;
 use shardwire::config::{HistorySetting, SlowConsumerPolicy};
 use shardwire::shard::outbox::OutboxBound;
-use shardwire::shard::{Policy, RateLimit};
+use shardwire::shard::{Bucket, Policy};
 
 use super::guarded;
 pub use super::guarded::{GUARDED, OPEN};
@@ -68,7 +68,7 @@ impl Setting {
         }
         policy.subscriptions_max = random.within(2..12) as usize;
         policy.message_bytes_max = 16 << 10;
-        policy.rate = self.rated.then_some(RateLimit { frames: 20, window_ms: 100 });
+        policy.rate.messages = self.rated.then_some(Bucket { amount: 20, window_ms: 100 });
         policy.ping_interval_ms = random.within(200..3000);
         policy.ping_timeout_ms = policy.ping_interval_ms * random.within(2..6);
         policy.compression_min_bytes = random.one_in(2).then_some(100);

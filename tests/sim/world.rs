@@ -19,7 +19,7 @@ use shardwire::message::Publication;
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Parts, Settled, Shard};
 use shardwire::time::{Now, Timestamp};
-use shardwire::topic::{TopicBounds, name_hash};
+use shardwire::topic::TopicBounds;
 use shardwire::wire::deflate::Accepted;
 
 use super::client::{Client, Reading, Rules};
@@ -34,6 +34,8 @@ pub type Trace = Rc<RefCell<VecDeque<String>>>;
 const TRACE_EVENTS: usize = 120;
 /// The longest that a driver keeps output back.
 const FLUSH_DELAY_MS: u64 = 20;
+/// The number of the node that the shards are of.
+const NODE: u64 = 1;
 
 /// Nobody sleeps here.
 struct Awake;
@@ -81,6 +83,8 @@ impl World {
             policy: Arc::clone(&policy),
             metrics: Arc::clone(&metrics[usize::from(id)]),
             seed: 1 << 40 | u64::from(id),
+            node: NODE,
+            all_metrics: metrics.clone().into(),
         };
         let shards = (0..setting.shards).map(|id| Shard::new(parts(id), now)).collect();
         let net = Net::new(setting.shards, random.fork());
@@ -139,7 +143,8 @@ impl World {
         let accepted: Option<Accepted> =
             shardwire::wire::deflate::negotiate(std::iter::once(&*offer)).filter(|_| compression);
         let address = IpAddr::from([127, 0, 0, 1 + (number % 7) as u8]);
-        let arrival = Arrival { endpoint, identity, compression: accepted, address };
+        let arrival =
+            Arrival { identity, compression: accepted, ..Arrival::new(endpoint, address) };
         let key = self.shards[usize::from(shard)].open(self.now, arrival);
         let down_max = self.random.within(64..8192) as usize;
         self.net.connect(shard, key, address, down_max);
@@ -240,14 +245,8 @@ impl World {
         let (data, metadata) = self.content(number);
         let name = &self.setting.topics[topic];
         let publication = Publication {
-            topic: name,
-            topic_hash: name_hash(name),
-            event: None,
-            data: &data,
             metadata: &metadata,
-            sender: None,
-            at: self.now.wall,
-            position: None,
+            ..Publication::of_server(name, &data, self.now.wall)
         };
         let congested = self.shards[usize::from(shard)].is_congested();
         let fate = match self.shards[usize::from(shard)].publish(self.now, &publication) {

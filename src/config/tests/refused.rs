@@ -194,12 +194,15 @@ fn what_this_version_does_not_have() {
         ("[tls]\ncert_file = 'c'", "TLS"),
         ("[tenants]\ninactive = ['a']", "the tenant list"),
         ("[webhook]\nurl = 'http://h'", "webhooks"),
+        ("[limits]\nbytes_per_window = 1", "a rate limit of bytes"),
         ("[bus]\nadapter = 'nats'", "nats"),
         ("[redis]\nevent_bus = true", "Redis"),
         ("[rabbitmq]\nurl = 'amqp://h'", "RabbitMQ"),
         ("[socketio]\nrecovery_ms = 1", "Socket.IO"),
         ("[socketio.events]\nmessage = 'm'", "Socket.IO"),
+        ("[[endpoint]]\npath = '/e'\ndialect = 'events'", "events"),
         ("[[endpoint]]\npath = '/c'\ndialect = 'channels'", "channels"),
+        ("[[endpoint]]\npath = '/a'\ndialect = 'admin'", "admin"),
     ] {
         let problem = only(&toml(text));
         let end = format!("this version does not have {feature}");

@@ -13,6 +13,7 @@ use hyper::{Request, StatusCode};
 
 use crate::http::{self, Answer, Route, doors};
 use crate::node::clock;
+use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::publishing;
 use crate::node::serve::Entered;
@@ -25,14 +26,15 @@ pub(super) async fn answer(
     entered: &Entered,
 ) -> Answer {
     let _in_progress = local.common.begin_request();
-    let endpoints = &local.common.policy.endpoints;
+    let live = local.common.live();
+    let endpoints = &live.policy.endpoints;
     let path = request.uri().path();
     if let Some(endpoint) = endpoints.iter().position(|endpoint| endpoint.path == path) {
-        return enter(local, endpoint as u8, peer.ip(), &mut request, entered);
+        return enter(local, &live, endpoint as u8, peer.ip(), &mut request, entered);
     }
     let route = Route::of(request.method(), path);
     if route.is_guarded()
-        && let Err(answer) = guard(local, &request)
+        && let Err(answer) = guard(&live, &request)
     {
         return answer;
     }
@@ -48,21 +50,22 @@ pub(super) async fn answer(
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             answer
         }
+        Route::Malformed => http::error(StatusCode::BAD_REQUEST, "the path is ill formed"),
         Route::Unknown => http::error(StatusCode::NOT_FOUND, "not found"),
     }
 }
 
 /// Lets only the API key or an admin's token pass. Without a key and a verifier the API is off.
-fn guard(local: &Local, request: &Request<Incoming>) -> Result<(), Answer> {
+fn guard(live: &Live, request: &Request<Incoming>) -> Result<(), Answer> {
     let unauthorized =
         || http::error(StatusCode::UNAUTHORIZED, "API key or a token of role admin required");
     let given = doors::bearer(request.headers()).ok_or_else(unauthorized)?;
-    if let Some(key) = &local.common.api_key
+    if let Some(key) = &live.api_key
         && doors::is_key(given, key)
     {
         return Ok(());
     }
-    let verifier = local.common.policy.verifier.as_ref().ok_or_else(unauthorized)?;
+    let verifier = live.policy.verifier.as_ref().ok_or_else(unauthorized)?;
     let identity = verifier.verify(given, clock::now().wall).map_err(|_| unauthorized())?;
     if identity.has_role("admin") {
         return Ok(());

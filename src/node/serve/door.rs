@@ -12,30 +12,32 @@ use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    CONNECTION, HeaderValue, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION,
 };
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use crate::auth::Identity;
-use crate::config::Dialect;
+use crate::config::{Dialect, Origins};
 use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
 use crate::node::clock;
+use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::serve::Entered;
-use crate::shard::Arrival;
+use crate::shard::{Arrival, OriginMark};
 use crate::wire::deflate::{self, Accepted};
 
 /// The door of an endpoint.
 pub(super) fn enter(
     local: &Local,
+    live: &Live,
     endpoint: u8,
     peer: IpAddr,
     request: &mut Request<Incoming>,
     entered: &Entered,
 ) -> Answer {
-    match admit(local, endpoint, peer, request, entered) {
+    match admit(local, live, endpoint, peer, request, entered) {
         Ok(answer) => answer,
         Err(mut answer) => {
             // Who is refused gives its descriptor back.
@@ -50,6 +52,7 @@ pub(super) fn enter(
 
 fn admit(
     local: &Local,
+    live: &Live,
     endpoint: u8,
     peer: IpAddr,
     request: &mut Request<Incoming>,
@@ -65,10 +68,10 @@ fn admit(
     if common.is_draining() {
         return Err(retry_later("server is shutting down"));
     }
-    if !doors::is_allowed(&common.origins, request.headers()) {
+    if !doors::is_allowed(&live.policy.origins, request.headers()) {
         return Err(http::error(StatusCode::FORBIDDEN, "origin not allowed"));
     }
-    let identity = identify(local, endpoint, request)?;
+    let identity = identify(live, endpoint, request)?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
         let status = match error {
@@ -79,18 +82,28 @@ fn admit(
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         answer
     })?;
-    let compression = compression(local, request, &mut answer);
-    choose_protocol(local, endpoint, request, &mut answer);
-    let address = doors::client_address(peer, request.headers(), &common.trusted_proxies);
+    let compression = compression(live, request, &mut answer);
+    choose_protocol(live, endpoint, request, &mut answer);
+    let address = doors::client_address(peer, request.headers(), &live.trusted_proxies);
     common.census.enter(address).map_err(|full| match full {
         DoorFull::Server => retry_later("server is full"),
         DoorFull::Address => {
             http::error(StatusCode::TOO_MANY_REQUESTS, "too many connections from this address")
         }
     })?;
-    let arrival = Arrival { endpoint, identity, compression, address };
+    let origin = origin(request.headers());
+    let arrival = Arrival { identity, compression, origin, ..Arrival::new(endpoint, address) };
     entered.set(Some((on_upgrade, arrival)));
     Ok(answer.map(|_| Full::default()))
+}
+
+/// What is kept of the page that a browser came from.
+fn origin(headers: &HeaderMap) -> OriginMark {
+    headers.get(ORIGIN).map_or(OriginMark::NONE, |origin| {
+        // One that is no text is allowed only where all are.
+        let origin = origin.to_str().unwrap_or_default();
+        OriginMark::new(origin, doors::is_allowed(&Origins::SameHost, headers))
+    })
 }
 
 fn no_upgrade(method: &Method) -> Answer {
@@ -110,11 +123,11 @@ fn retry_later(message: &str) -> Answer {
 
 /// Who knocks. A token that is there must be good; none is fine, the session will ask for it.
 fn identify(
-    local: &Local,
+    live: &Live,
     endpoint: u8,
     request: &Request<Incoming>,
 ) -> Result<Option<Identity>, Answer> {
-    let policy = &local.common.policy;
+    let policy = &live.policy;
     if policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
         return Ok(None);
     }
@@ -134,11 +147,11 @@ fn identify(
 }
 
 fn compression(
-    local: &Local,
+    live: &Live,
     request: &Request<Incoming>,
     answer: &mut hyper::Response<http_body_util::Empty<Bytes>>,
 ) -> Option<Accepted> {
-    local.common.policy.compression_min_bytes?;
+    live.policy.compression_min_bytes?;
     let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
     let offers = offers.iter().filter_map(|offer| offer.to_str().ok());
     let accepted = deflate::negotiate(offers)?;
@@ -150,12 +163,12 @@ fn compression(
 /// Selects the subprotocol: the first one offered, as common servers do (which is `bearer` where
 /// that carries the token). `echo` selects none.
 fn choose_protocol(
-    local: &Local,
+    live: &Live,
     endpoint: u8,
     request: &Request<Incoming>,
     answer: &mut hyper::Response<http_body_util::Empty<Bytes>>,
 ) {
-    if local.common.policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
+    if live.policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
         return;
     }
     let mut offered = doors::protocols(request.headers());

@@ -3,19 +3,21 @@
 //! From here on no task stays behind a connection. The place that the census gave it is freed
 //! where the socket does not come back.
 
+use std::io;
+
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use crate::node::local::Local;
+use crate::node::serve::stream::Stream;
+use crate::node::sockets::Wire;
 use crate::shard::Arrival;
 
 /// Takes the socket back from hyper once the handshake's answer is out.
 pub(super) async fn hand_over(local: &Local, on_upgrade: OnUpgrade, arrival: Arrival) {
     let address = arrival.address;
     match on_upgrade.await.map(take_back) {
-        Ok(Ok((fd, early))) => local.admit(arrival, fd, early),
+        Ok(Ok((wire, early))) => local.admit(arrival, wire, early),
         Ok(Err(error)) => {
             tracing::error!(%error, "a socket could not be taken back");
             local.common.census.leave(address);
@@ -27,12 +29,9 @@ pub(super) async fn hand_over(local: &Local, on_upgrade: OnUpgrade, arrival: Arr
     }
 }
 
-fn take_back(upgraded: Upgraded) -> std::io::Result<(std::os::fd::OwnedFd, Vec<u8>)> {
+fn take_back(upgraded: Upgraded) -> io::Result<(Wire, Vec<u8>)> {
     let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
-        .map_err(|_| std::io::Error::other("not a plain TCP connection"))?;
-    let stream = parts.io.into_inner().into_std()?;
-    // From here on the pings and the outbox judge whether a client takes what it is sent.
-    SockRef::from(&stream).set_tcp_user_timeout(None)?;
-    Ok((stream.into(), parts.read_buf.into()))
+        .downcast::<TokioIo<Stream>>()
+        .map_err(|_| io::Error::other("not a connection of this server"))?;
+    Ok((parts.io.into_inner().into_wire()?, parts.read_buf.into()))
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod door;
 mod hand_over;
+mod stream;
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use crate::node::local::Local;
 use crate::shard::Arrival;
 use answer::answer;
 use hand_over::hand_over;
+use stream::Stream;
 
 /// Pause after a failed accept: most often the process is out of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -60,7 +62,8 @@ pub(super) async fn accept(local: Rc<Local>, listener: TcpListener) {
         // Latency before bytes: a turn's output is one send anyway.
         let _ = stream.set_nodelay(true);
         // Who asks and does not take the answer is cut like who does not finish asking.
-        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(local.common.request_timeout));
+        let _ =
+            SockRef::from(&stream).set_tcp_user_timeout(Some(local.common.live().request_timeout));
         let local = Rc::clone(&local);
         tokio::task::spawn_local(async move {
             serve(local, stream, peer).await;
@@ -73,7 +76,7 @@ pub(super) async fn accept(local: Rc<Local>, listener: TcpListener) {
 type Entered = Cell<Option<(OnUpgrade, Arrival)>>;
 
 async fn serve(local: Rc<Local>, stream: TcpStream, peer: SocketAddr) {
-    let timeout = local.common.request_timeout;
+    let timeout = local.common.live().request_timeout;
     let begun = Instant::now();
     // Not hyper's wait: it would hold 16 KiB of buffers for it. With the bytes there, hyper begins
     // and ends within one poll, so that of a thousand who come at once one has buffers at a time.
@@ -92,7 +95,9 @@ async fn serve(local: Rc<Local>, stream: TcpStream, peer: SocketAddr) {
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .max_headers(REQUEST_HEADERS_MAX);
     // In a box, for the task to be small while it waits; gone before the socket is asked for.
-    let served = Box::pin(hyper.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let served = Box::pin(
+        hyper.serve_connection(TokioIo::new(Stream::Plain(stream)), service).with_upgrades(),
+    );
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }

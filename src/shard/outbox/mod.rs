@@ -34,6 +34,10 @@ pub trait Port {
     fn has_unread(&mut self, _conn: u32) -> bool {
         false
     }
+    /// Whether bytes that were taken are not with the kernel yet. A port that keeps none has none.
+    fn holds(&self, _conn: u32) -> bool {
+        false
+    }
     /// Closes the socket of a connection that the shard has forgotten, and counts out its address.
     fn close(&mut self, conn: u32, address: IpAddr);
 }

@@ -5,8 +5,11 @@
 //! what they do not cover any more). A dialect's own session is a file beside this one; the rate
 //! limit is `rate.rs`. Contract: protocols.md sections 3, 6 and 11.
 
+mod notice;
 mod rate;
 mod topics;
+
+pub(super) use notice::Notice;
 
 use crate::auth::Verdict;
 use crate::close::{Close, Refusal};
@@ -20,7 +23,6 @@ use crate::time::Now;
 use crate::topic::Pattern;
 use crate::wire::frame::OpCode;
 use crate::wire::json::Scratch;
-use crate::wire::topics as dialect;
 use rate::Admission;
 
 impl Hub {
@@ -33,20 +35,34 @@ impl Hub {
         payload: &[u8],
         scratch: &mut Scratch,
     ) {
-        let slot = &self.slots[conn];
-        if slot.phase != Phase::Open {
+        if self.slots[conn].phase != Phase::Open {
             return;
         }
         self.metrics.messages_received_total.add(1);
-        match self.policy.endpoints[usize::from(slot.endpoint)].dialect {
+        match self.dialect(conn) {
             Dialect::Echo => match self.admit(now, conn) {
                 Admission::Within => self.echo(conn, text, payload),
                 // It has no message to say so with.
                 Admission::Over { .. } => self.metrics.rate_limited_total.add(1),
                 Admission::Abuse => self.begin_close(now, conn, Close::RateAbuse),
             },
-            Dialect::Topics => self.on_topics(now, conn, text, payload, scratch),
+            // An `events` client asks in the same words; what it is delivered differs.
+            Dialect::Topics | Dialect::Events => self.on_topics(now, conn, text, payload, scratch),
+            // In this version the configuration refuses them; whoever serves one all the same has
+            // each message refused.
+            Dialect::Channels | Dialect::Admin => match self.admit(now, conn) {
+                Admission::Abuse => self.begin_close(now, conn, Close::RateAbuse),
+                Admission::Within | Admission::Over { .. } => {
+                    let refusal = Refusal::UnknownType;
+                    self.tell(now, conn, Notice::Refused { refusal, topic: None });
+                }
+            },
         }
+    }
+
+    /// What is spoken on a connection.
+    fn dialect(&self, conn: u32) -> Dialect {
+        self.policy.endpoints[usize::from(self.slots[conn].endpoint)].dialect
     }
 
     /// Takes a ping frame.
@@ -99,9 +115,7 @@ impl Hub {
         self.metrics.subscriptions.sub(withdrawn.len() as u64);
         self.count_topics();
         for topic in withdrawn {
-            self.reply(conn, |out| {
-                dialect::unsubscribed(out, None, &topic, now.wall, Some("forbidden"));
-            });
+            self.tell(now, conn, Notice::Withdrawn { topic: &topic });
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::limits::{RATE_BURST_FACTOR, RATE_WINDOWS_MAX};
 use crate::shard::hub::Hub;
-use crate::shard::policy::RateLimit;
+use crate::shard::policy::Bucket;
 use crate::time::Now;
 
 /// Whether a data frame is within the rate limit.
@@ -19,7 +19,7 @@ pub(super) enum Admission {
 impl Hub {
     /// Counts a data frame against the connection's rate limit.
     pub(super) fn admit(&mut self, now: Now, conn: u32) -> Admission {
-        let Some(RateLimit { frames, window_ms }) = self.policy.rate else {
+        let Some(Bucket { amount: frames, window_ms }) = self.policy.rate.messages else {
             return Admission::Within;
         };
         let rate = &mut self.slots[conn].rate;

@@ -6,10 +6,12 @@
 
 use crate::close::{Close, Refusal};
 use crate::config::Action;
+use crate::connection::ConnectionId;
 use crate::limits::AUTH_FAILURES_MAX;
-use crate::mail::ConnKey;
+use crate::mail::{Address, ConnKey};
 use crate::message::Publication;
 use crate::shard::hub::Hub;
+use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
 use crate::time::Now;
 use crate::topic::Topic;
@@ -34,7 +36,8 @@ impl Hub {
         // A text frame's UTF-8 was checked as it came; a binary frame may hold anything.
         debug_assert!(!text || json::utf8(payload).is_ok());
         let Ok(text) = json::utf8(payload) else {
-            return self.refuse(now, conn, None, over.unwrap_or(Refusal::BadJson), None);
+            let refusal = over.unwrap_or(Refusal::BadJson);
+            return self.tell(now, conn, Notice::Refused { refusal, topic: None });
         };
         let decoded = dialect::decode(text, scratch);
         if let Some(refusal) = over {
@@ -127,7 +130,9 @@ impl Hub {
         self.reply(conn, |out| {
             dialect::auth_success(out, id, identity.user_id(), now.wall);
         });
+        self.people.leave(&mut self.slots, conn);
         self.slots[conn].identity = Some(Box::new(identity));
+        self.people.enter(&mut self.slots, conn);
         if !same {
             self.withdraw_forbidden(now, conn);
         }
@@ -150,6 +155,7 @@ impl Hub {
         // The fan-out changes slots but never looks at identities: the publisher's steps aside.
         let slot = &mut self.slots[conn];
         let key = ConnKey { index: conn, generation: slot.generation };
+        let at = Address { shard: self.id, conn: key };
         let identity = slot.identity.take();
         let publication = Publication {
             topic: topic.as_str(),
@@ -160,6 +166,9 @@ impl Hub {
             sender: identity.as_deref().map(crate::auth::Identity::user_id),
             at: now.wall,
             position: None,
+            from: Some(ConnectionId { node: self.node, at }),
+            verbatim: None,
+            sender_in_metadata: false,
         };
         self.publish_from(now, key, id, publish.echo, &publication);
         self.slots[conn].identity = identity;

@@ -118,7 +118,8 @@ pub fn error(
 /// What a subscriber receives. `at_text` is `publication.at` as [`Timestamp::rfc3339`] gives it,
 /// which a fan-out needs once for all dialects.
 pub fn delivery(out: &mut Vec<u8>, publication: &Publication<'_>, at_text: &[u8; RFC3339_BYTES]) {
-    let Publication { topic, event, data, metadata, sender, .. } = *publication;
+    let Publication { topic, event, data, metadata, sender, sender_in_metadata, .. } = *publication;
+    let sender = sender.filter(|_| !sender_in_metadata);
     let event = event.unwrap_or("\"message\"");
     out.reserve(
         DELIVERY_FRAME_BYTES

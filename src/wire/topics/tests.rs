@@ -261,6 +261,9 @@ fn deliveries() {
         sender: None,
         at: AT,
         position: Some(Position { epoch: 1, offset: 2 }),
+        from: None,
+        verbatim: None,
+        sender_in_metadata: false,
     };
     let metadata = r#""k": 1,"k":2"#;
     let full = Publication {
@@ -281,7 +284,7 @@ fn deliveries() {
             r#"{"type":"message","topic":"t","eventType":"","data":null,"metadata":{"senderId":"u"},"timestamp":"2026-01-31T12:00:00.123Z"}"#,
         ),
         (
-            Publication { metadata, ..bare },
+            Publication { metadata, sender: Some("k"), sender_in_metadata: true, ..bare },
             r#"{"type":"message","topic":"t","eventType":"message","data":null,"metadata":{"k": 1,"k":2},"timestamp":"2026-01-31T12:00:00.123Z"}"#,
         ),
     ] {
@@ -325,6 +328,9 @@ proptest! {
             sender: Some(&text),
             at: AT,
             position: None,
+            from: None,
+            verbatim: None,
+            sender_in_metadata: false,
         };
         delivery(&mut out, &publication, &AT.rfc3339());
         let delivered = String::from_utf8(out).unwrap();

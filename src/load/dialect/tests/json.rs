@@ -83,6 +83,9 @@ fn what_the_broker_encodes_is_heard() {
         sender: Some("bench-5"),
         at,
         position: None,
+        from: None,
+        verbatim: None,
+        sender_in_metadata: false,
     };
     let delivery = encoded(&|out| topics::delivery(out, &publication, &at.rfc3339()));
     let event = format!(r#"{{"type":"message","data":{data},"topic":"a.b",{AT}}}"#);
