@@ -137,6 +137,30 @@ pub const COVER_STEPS_MAX: u32 = 2048;
 pub const TOKEN_CHANNELS_MAX: usize = 256;
 /// Seconds by which the clocks of a token's maker and ours may differ, unless configured.
 pub const TOKEN_LEEWAY_S: u64 = 5;
+/// Answers of the webhook that a shard, and beside them the process, remembers.
+pub const ANSWERS_MAX: usize = 32_768;
+/// Bytes that those answers take, each cache, with their questions.
+pub const ANSWERS_BYTES_MAX: usize = 16 << 20;
+/// Bytes of the body of a webhook's answer, and of its head.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Requests to the webhook at a time, a descriptor each; further questions wait, and their time
+/// runs.
+pub const WEBHOOK_REQUESTS_MAX: usize = 256;
+/// Connections to the webhook that are kept for the next question.
+pub const WEBHOOK_IDLE_MAX: usize = 32;
+/// Milliseconds for which they are kept: less than the servers that close idle connections early,
+/// so that none is closed under a question.
+pub const WEBHOOK_IDLE_MS: u64 = 4000;
+/// Seconds for which an answer may be remembered, whatever it says.
+pub const WEBHOOK_TTL_S_MAX: u64 = 86_400;
+/// Milliseconds between two lines of the log about a failing webhook.
+pub const WEBHOOK_REMARK_MS: u64 = 1000;
+/// Questions that the control thread works at.
+pub const CONTROL_QUESTIONS_MAX: usize = 4096;
+/// Threads that look up names for the control thread.
+pub const CONTROL_RESOLVERS_MAX: usize = 16;
+/// Questions that wait for the control thread; what does not fit is denied.
+pub const CONTROL_WAITING_MAX: usize = 4096;
 
 // Defaults of settings that are no bounds of a buffer; `config/keys.rs` names each with its range.
 

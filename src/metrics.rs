@@ -111,6 +111,8 @@ shard_metrics! {
     messages_published_total: Counter,
     /// Publishes over HTTP refused because the shard drains or is overloaded.
     publishes_refused_total: Counter,
+    /// Questions for the webhook that were denied because too many waited.
+    questions_refused_total: Counter,
     /// Times that new connections waited because too many were in HTTP.
     accept_waits_total: Counter,
     /// Failed accepts, most often for want of descriptors.

@@ -25,7 +25,7 @@ pub struct IdentityParts<'a> {
     pub channels: &'a [&'a str],
     /// Seconds since the Unix epoch at which it ends, leeway not counted.
     pub expires_at_s: Option<u64>,
-    /// The fingerprint of the key that its token was checked with; 0 where there was none.
+    /// The fingerprint of the key that its token was checked with; 0 without one.
     pub key: u32,
 }
 
@@ -59,13 +59,13 @@ pub struct Identity {
     text: Box<str>,
     /// `u64::MAX`: never.
     expires_at_s: u64,
+    key: u32,
     user_end: u16,
     /// Equal to `user_end` where there is no tenant.
     tenant_end: u16,
     roles_end: u16,
     user_is_segment: bool,
     tenant_is_segment: bool,
-    key: u32,
 }
 
 /// Ends each item of a list; no role or pattern holds one.
@@ -99,17 +99,16 @@ impl Identity {
         Ok(Self {
             text: text.into_boxed_str(),
             expires_at_s: parts.expires_at_s.unwrap_or(u64::MAX),
+            key: parts.key,
             user_end,
             tenant_end,
             roles_end,
             user_is_segment: is_segment(parts.user_id),
             tenant_is_segment: is_segment(tenant),
-            key: parts.key,
         })
     }
 
-    /// Whether the rules judge both alike: they differ at most in when they expire and which key
-    /// vouches for them.
+    /// Whether the rules judge both alike: they differ at most in when they expire and in the key.
     pub fn may_as(&self, other: &Identity) -> bool {
         let ends = |id: &Identity| (id.user_end, id.tenant_end, id.roles_end);
         self.text == other.text && ends(self) == ends(other)
@@ -146,7 +145,8 @@ impl Identity {
         (self.expires_at_s != u64::MAX).then_some(self.expires_at_s)
     }
 
-    /// The fingerprint of the key that vouches for it (`Verifier::has_key`).
+    /// Which key its token was checked with, as [`Verifier::has_key`](super::Verifier::has_key)
+    /// knows it; 0 where no token stands behind it.
     pub fn key(&self) -> u32 {
         self.key
     }

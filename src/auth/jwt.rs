@@ -151,7 +151,7 @@ impl Verifier {
         identity(&payload, expires_at_s, key.fingerprint, self.topic_bounds)
     }
 
-    /// Whether one of the keys has this fingerprint, as [`Identity::key`] gives it.
+    /// Whether an identity's [`key`](Identity::key) is still one of the keys. Linear in them.
     pub fn has_key(&self, fingerprint: u32) -> bool {
         self.keys.iter().any(|key| key.fingerprint == fingerprint)
     }

@@ -7,9 +7,10 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Context, SHA256};
 pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{DecodingKey, Validation};
+use jsonwebtoken::{DecodingKey, DecodingKeyKind, Validation};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -106,9 +107,9 @@ pub enum KeyError {
 pub(super) struct Key {
     /// The name by which a token's header chooses it.
     pub(super) kid: Option<String>,
-    /// The same wherever the key is read from, and another for another key.
-    pub(super) fingerprint: u32,
     pub(super) decoding: DecodingKey,
+    /// Tells it from other keys without showing it: the same for the same key in every verifier.
+    pub(super) fingerprint: u32,
     /// The algorithms, the issuer and the audience; time is not looked at.
     pub(super) validation: Validation,
 }
@@ -137,7 +138,7 @@ impl Key {
             .filter_map(|(kid, (decoding, algorithms))| {
                 let validation = validation(settings, algorithms)?;
                 let fingerprint = fingerprint(&decoding);
-                Some(Self { kid, fingerprint, decoding, validation })
+                Some(Self { kid, decoding, fingerprint, validation })
             })
             .collect();
         if keys.is_empty() { Err(KeyError::NoAlgorithm) } else { Ok(keys) }
@@ -258,12 +259,21 @@ fn fit(decoding: DecodingKey) -> Option<Fitted> {
     Some((decoding, algorithms))
 }
 
-/// The first bytes of a hash of what the key is made of, as a JWK spells it.
-fn fingerprint(decoding: &DecodingKey) -> u32 {
-    let parts = Jwk::from_decoding_key(decoding, None).ok();
-    let text = parts.and_then(|jwk| serde_json::to_vec(&jwk.algorithm).ok()).unwrap_or_default();
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-    hash.as_ref().iter().take(4).fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+/// Four bytes of the SHA-256 of a key's kind and bytes; never 0, which stands for no key.
+fn fingerprint(key: &DecodingKey) -> u32 {
+    let mut context = Context::new(&SHA256);
+    context.update(format!("{:?}\0", key.family()).as_bytes());
+    match key.kind() {
+        DecodingKeyKind::SecretOrDer(bytes) => context.update(bytes),
+        DecodingKeyKind::RsaModulusExponent { n, e } => {
+            context.update(n);
+            context.update(b"\0");
+            context.update(e);
+        }
+    }
+    let digest = context.finish();
+    let head = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    u32::from_be_bytes(head).max(1)
 }
 
 /// `modulus` is base64url without padding: six bits a character.
@@ -358,15 +368,21 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_again() {
-        let fingerprints = |settings: &TokenSettings| -> Vec<u32> {
-            Key::all(settings).unwrap().iter().map(|key| key.fingerprint).collect()
-        };
+    fn a_key_keeps_its_fingerprint() {
         let secret = |text: &str| TokenSettings { secret: Some(text.into()), ..Default::default() };
-        let set = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"mine"}]}"#;
-        assert_eq!(fingerprints(&secret("secret")), fingerprints(&jwks(set)));
-        assert_ne!(fingerprints(&secret("secret")), fingerprints(&secret("secret2")));
-        assert_ne!(fingerprints(&pem(P256)), fingerprints(&pem(RSA)));
+        let of = |settings: &TokenSettings| Key::all(settings).unwrap()[0].fingerprint;
+        // "hush", as a secret and as a key of a set.
+        let set = |kid: &str| {
+            jwks(&format!(r#"{{"keys":[{{"kty":"oct","k":"aHVzaA","kid":"{kid}"}}]}}"#))
+        };
+        assert_eq!(of(&secret("hush")), of(&secret("hush")));
+        assert_eq!(of(&secret("hush")), of(&set("a")));
+        assert_eq!(of(&set("a")), of(&set("b")));
+        assert_eq!(of(&pem(RSA)), of(&pem(RSA)));
+        let all = [of(&secret("hush")), of(&secret("hust")), of(&pem(RSA)), of(&pem(P256))];
+        for (at, one) in all.iter().enumerate() {
+            assert!(*one != 0 && !all[..at].contains(one));
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! [`Rules`] are compiled once from settings or taken from the defaults of a dialect, and shared
 //! by all sessions of an endpoint. A topic is judged without an allocation; a pattern is granted
 //! only if every topic that it could match would be. A webhook is not called here: the verdict
-//! [`Verdict::Ask`] says that it must be. The built-in access of the `channels` and `socketio`
-//! dialects is not here either. Specification: protocols.md section 6, section 11 "Rules".
+//! [`Verdict::Ask`] says that it must be. The built-in access of the `channels` dialect, which no
+//! rule takes away, is `channels`' part. Specification: protocols.md section 6, section 11 "Rules".
 
 use thiserror::Error;
 
@@ -47,6 +47,9 @@ pub enum DialectRules {
     Topics,
     /// The list of the PubSub service; everything else is denied.
     Events,
+    /// Nothing beyond the built-in access and what a token's `channels` open; no token opens the
+    /// protected names.
+    Channels,
     /// As [`DialectRules::Topics`].
     SocketIo,
 }
@@ -86,6 +89,18 @@ enum Who {
 
 const ANY: &[Action] = Action::ALL;
 
+/// Names that nobody has to do with but by the rules before and by what a dialect itself grants.
+const PROTECTED: [&str; 8] = [
+    "admin.**",
+    "user.**",
+    "user:*",
+    "user:*.**",
+    "notifications:*",
+    "notifications:*.**",
+    "tenant:*",
+    "tenant:*.**",
+];
+
 impl Rules {
     /// Compiles configured rules, which replace all defaults.
     ///
@@ -112,30 +127,25 @@ impl Rules {
     pub fn defaults(dialect: DialectRules, webhook_configured: bool) -> Self {
         use Action::{History, Presence, Subscribe};
         use Decision::{Allow, Deny, Webhook};
-        let mut rules = vec![
-            Rule::own("admin.**", ANY, Who::Role("admin".into()), Allow),
-            Rule::own("admin.**", ANY, Who::Anyone, Deny),
-            Rule::own(
-                "user.{userId}.**",
-                &[Subscribe, Presence, History],
-                Who::Authenticated,
-                Allow,
-            ),
-        ];
+        let mut rules = Vec::new();
+        if dialect != DialectRules::Channels {
+            let own = [Subscribe, Presence, History];
+            rules.push(Rule::own("admin.**", ANY, Who::Role("admin".into()), Allow));
+            rules.push(Rule::own("user.{userId}.**", &own, Who::Authenticated, Allow));
+        }
         // What sections 4 and 5 grant beneath these names does not pass through here.
-        let protected = ["user.**", "user:*", "user:*.**", "notifications:*", "notifications:*.**"];
-        for topic in protected.into_iter().chain(["tenant:*", "tenant:*.**"]) {
+        for topic in PROTECTED {
             rules.push(Rule::own(topic, ANY, Who::Anyone, Deny));
+        }
+        if dialect == DialectRules::Channels {
+            return Self::new(rules, webhook_configured);
         }
         rules.push(Rule::own("public.**", &[Subscribe], Who::Anyone, Allow));
         if webhook_configured || dialect == DialectRules::Events {
             rules.push(Rule::own("room.*.**", ANY, Who::Authenticated, Webhook));
         }
-        match dialect {
-            DialectRules::Events => {}
-            DialectRules::Topics | DialectRules::SocketIo => {
-                rules.push(Rule::own("**", ANY, Who::Authenticated, Allow));
-            }
+        if dialect != DialectRules::Events {
+            rules.push(Rule::own("**", ANY, Who::Authenticated, Allow));
         }
         Self::new(rules, webhook_configured)
     }
@@ -252,5 +262,7 @@ fn token_grants(identity: &Identity, pattern: Pattern<'_>) -> bool {
     })
 }
 
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod tests;

@@ -1,30 +1,36 @@
-//! Which tenants are let in: a list of those allowed, where there is one, and those kept out.
+//! Which tenants the operator lets in: a list of those allowed, a list of those put on ice.
 //!
-//! Made once from settings, asked where a token is taken. Says nothing of who carries no tenant;
-//! whether one is needed is the dialect's to say. Specification: protocols.md section 4.
+//! Asked for each token that is believed, in every dialect, and again for each connection after a
+//! reload. That a dialect wants a tenant at all is not its matter (`channels` says so for its own).
+//! Specification: protocols.md section 4, section 10 `[tenants]`.
 
-use hashbrown::HashSet;
+use std::collections::HashSet;
 
-/// The lists of tenants.
-#[derive(Clone, Debug, Default)]
+use ahash::RandomState;
+
+type Names = HashSet<Box<str>, RandomState>;
+
+/// The lists of `[tenants]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenants {
-    /// `None`: all but those kept out.
-    allowed: Option<HashSet<Box<str>>>,
-    inactive: HashSet<Box<str>>,
+    /// `None`: all.
+    allowed: Option<Names>,
+    inactive: Names,
 }
 
 impl Tenants {
-    /// The lists as configured; `allowed` of `None` is everybody.
+    /// From the two lists; `allowed` unset lets all in, an empty list none. Who stands in both
+    /// is inactive.
     pub fn new(allowed: Option<&[String]>, inactive: &[String]) -> Self {
-        let set = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
-        Self { allowed: allowed.map(set), inactive: set(inactive) }
+        let names = |list: &[String]| list.iter().map(|name| name.as_str().into()).collect();
+        Self { allowed: allowed.map(names), inactive: names(inactive) }
     }
 
-    /// Whether a token with this tenant is taken; one without any is.
+    /// Whether an identity with this tenant may come in. One without a tenant is not its matter.
     pub fn admits(&self, tenant: Option<&str>) -> bool {
         tenant.is_none_or(|tenant| {
-            let allowed = self.allowed.as_ref().is_none_or(|allowed| allowed.contains(tenant));
-            allowed && !self.inactive.contains(tenant)
+            let listed = self.allowed.as_ref().is_none_or(|allowed| allowed.contains(tenant));
+            listed && !self.inactive.contains(tenant)
         })
     }
 }
@@ -33,19 +39,24 @@ impl Tenants {
 mod tests {
     use super::*;
 
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn a_list_is_all_there_is() {
-        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let all = Tenants::default();
-        let some = Tenants::new(Some(&names(&["acme", "old"])), &names(&["old"]));
-        let none = Tenants::new(Some(&[]), &[]);
-        for (tenant, verdicts) in [
-            (None, [true, true, true]),
-            (Some("acme"), [true, true, false]),
-            (Some("acme2"), [true, false, false]),
-            (Some("old"), [true, false, false]),
+    fn lists_let_in_and_keep_out() {
+        let (acme, none) = (list(&["acme", "idle"]), list(&[]));
+        let idle = list(&["idle"]);
+        for (tenants, admitted, refused) in [
+            (Tenants::default(), &["acme", "idle", "x"][..], &[][..]),
+            (Tenants::new(None, &idle), &["acme", "x"], &["idle"]),
+            (Tenants::new(Some(&acme), &none), &["acme", "idle"], &["x", "acme2", "acm", "Acme"]),
+            (Tenants::new(Some(&acme), &idle), &["acme"], &["idle", "x"]),
+            (Tenants::new(Some(&none), &none), &[], &["acme", "idle", "x"]),
         ] {
-            assert_eq!([&all, &some, &none].map(|lists| lists.admits(tenant)), verdicts);
+            assert!(admitted.iter().all(|tenant| tenants.admits(Some(tenant))), "{tenants:?}");
+            assert!(!refused.iter().any(|tenant| tenants.admits(Some(tenant))), "{tenants:?}");
+            assert!(tenants.admits(None), "{tenants:?}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::census::Census;
 use crate::node::clock;
+use crate::node::control::Control;
 use crate::node::live::{Live, Renewal};
 use crate::node::process;
 use crate::node::remembered::Remembered;
@@ -24,6 +25,8 @@ pub(super) struct Common {
     pub(super) next: Box<[Renewal]>,
     pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
     pub(super) metrics: Arc<[Arc<ShardMetrics>]>,
+    /// What waits on the outside.
+    pub(super) control: Control,
     pub(super) census: Arc<Census>,
     pub(super) remembered: Remembered,
     /// HTTP requests that are being answered.

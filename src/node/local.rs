@@ -284,8 +284,10 @@ impl Local {
             }
         }
         while let Some(asked) = shard.question() {
-            // There is nobody to ask in this version.
-            shard.answered(now, asked.ticket, Answer::NO);
+            if let Err(asked) = self.common.control.ask(asked) {
+                self.metrics().questions_refused_total.add(1);
+                shard.answered(now, asked.ticket, Answer::NO);
+            }
         }
         let mut resumed = false;
         while let Some(key) = shard.resumed() {

@@ -58,7 +58,6 @@ const TELL_SHARE: (u64, u64) = (3, 5);
 pub struct Node {
     address: SocketAddr,
     common: Arc<Common>,
-    control: Control,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -88,6 +87,8 @@ impl Node {
             mailboxes.push(Mailbox::new(Box::new(waker)));
             wakers.push(watched);
         }
+        let mailboxes: Arc<[Arc<Mailbox>]> = mailboxes.into();
+        let (control, outside) = Control::start(Arc::clone(&mailboxes), setup.webhook)?;
         let common = Arc::new(Common {
             node: ConnectionId::node_of(random()),
             next: (0..setup.shards).map(|_| Renewal::default()).collect(),
@@ -98,8 +99,9 @@ impl Node {
                 request_timeout: setup.request_timeout,
                 flush_delay: setup.flush_delay,
             })),
-            mailboxes: mailboxes.into(),
+            mailboxes,
             metrics: (0..setup.shards).map(|_| ShardMetrics::new()).collect(),
+            control,
             census: Arc::new(Census::new(connections_max, setup.connections_per_ip_max)),
             remembered: Remembered::new(),
             requests: AtomicUsize::new(0),
@@ -107,9 +109,8 @@ impl Node {
             over: AtomicBool::new(false),
             barrier: OnceLock::new(),
         });
-        let control = Control::start()?;
         let interest = Interest::new();
-        let (mut threads, (started, starts)) = (Vec::new(), channel());
+        let (mut threads, (started, starts)) = (vec![outside], channel());
         for ((id, listener), waker) in (0..setup.shards).zip(listeners).zip(wakers) {
             let (common, interest) = (Arc::clone(&common), Arc::clone(&interest));
             let started = started.clone();
@@ -118,7 +119,7 @@ impl Node {
                 .spawn(move || run(id, listener, waker, common, interest, &started))?;
             threads.push(thread);
         }
-        let node = Self { address, common, control, threads };
+        let node = Self { address, common, threads };
         for _ in 0..setup.shards {
             if let Err(error) = starts.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))) {
                 node.stop();
@@ -186,10 +187,10 @@ impl Node {
         for mailbox in self.common.mailboxes.iter() {
             mailbox.wake();
         }
+        self.common.control.end();
         for thread in self.threads {
-            thread.join().expect("a shard's thread does not panic");
+            thread.join().expect("a thread of the node does not panic");
         }
-        self.control.stop();
     }
 }
 

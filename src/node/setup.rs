@@ -8,9 +8,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::auth::{DialectRules, KeyError, RuleError, Rules, Tenants, TokenSettings, Verifier};
+use crate::auth::{
+    DialectRules, KeyError, RuleError, Rules, Tenants, TokenSettings, Verifier, Webhook,
+    WebhookError,
+};
 use crate::config::{AuthKey, Dialect, Secret, Settings};
 use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX};
+use crate::node::clock;
 use crate::shard::outbox::OutboxBound;
 use crate::shard::{Bucket, Endpoint, Policy, Rate};
 
@@ -25,6 +29,8 @@ pub struct Setup {
     pub policy: Policy,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who answers what the rules do not decide.
+    pub webhook: Option<Webhook>,
     /// The key of `/api`.
     pub api_key: Option<String>,
     /// Connections; 0: as many as the limit of descriptors carries.
@@ -54,6 +60,9 @@ pub enum SetupError {
     /// Rules cannot be compiled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Rules(Vec<RuleError>),
+    /// The webhook cannot be asked as it is configured.
+    #[error("webhook: {0}")]
+    Webhook(#[from] WebhookError),
     /// The broker runs already.
     #[error("the settings cannot be changed while the broker runs")]
     Fixed,
@@ -68,6 +77,7 @@ impl Setup {
             shards,
             policy,
             trusted_proxies: Vec::new(),
+            webhook: None,
             api_key: None,
             connections_max: 0,
             connections_per_ip_max: 0,
@@ -87,6 +97,7 @@ impl Setup {
             shards: shards(server.shards),
             policy: policy(settings, generated)?,
             trusted_proxies: server.trusted_proxies.clone(),
+            webhook: webhook(settings)?,
             api_key: settings.api.key.as_ref().map(|key| key.expose().to_owned()),
             connections_max: server.max_connections as usize,
             connections_per_ip_max: server.max_connections_per_ip,
@@ -155,22 +166,24 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
     })
 }
 
+fn webhook(settings: &Settings) -> Result<Option<Webhook>, WebhookError> {
+    settings.webhook.as_ref().map(|webhook| Webhook::new(webhook, clock::now)).transpose()
+}
+
 fn rules(settings: &Settings, dialect: Dialect) -> Result<Rules, SetupError> {
-    /// There is none in this version; webhook rules deny.
-    const WEBHOOK: bool = false;
+    let webhook = settings.webhook.is_some();
     if settings.dev {
         return Ok(Rules::open());
     }
     if !settings.rules.is_empty() {
-        return Rules::compile(&settings.rules, WEBHOOK).map_err(SetupError::Rules);
+        return Rules::compile(&settings.rules, webhook).map_err(SetupError::Rules);
     }
     Ok(match dialect {
-        Dialect::Topics | Dialect::Echo => Rules::defaults(DialectRules::Topics, WEBHOOK),
-        Dialect::Events => Rules::defaults(DialectRules::Events, WEBHOOK),
-        // Without a rule nothing is allowed.
-        Dialect::Channels | Dialect::Admin => {
-            Rules::compile(&[], WEBHOOK).map_err(SetupError::Rules)?
-        }
+        Dialect::Topics | Dialect::Echo => Rules::defaults(DialectRules::Topics, webhook),
+        Dialect::Events => Rules::defaults(DialectRules::Events, webhook),
+        Dialect::Channels => Rules::defaults(DialectRules::Channels, webhook),
+        // There are no topics behind it: nothing is allowed.
+        Dialect::Admin => Rules::compile(&[], webhook).map_err(SetupError::Rules)?,
     })
 }
 

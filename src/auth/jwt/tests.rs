@@ -336,3 +336,14 @@ fn a_key_of_a_set_is_chosen_by_kid() {
     assert!(both.verify(&token(HS256, Some("x"), &hmac), NOW).is_ok());
     assert_eq!(both.verify(&token(HS256, Some("r"), &hmac), NOW), Err(TokenError::WrongAlgorithm));
 }
+
+#[test]
+fn an_identity_remembers_its_key() {
+    let identity = identity_of(r#"{"sub":"42"}"#).unwrap();
+    assert!(verifier(&with_secret()).has_key(identity.key()));
+    let other = TokenSettings { secret: Some("another".into()), ..Default::default() };
+    assert!(!verifier(&other).has_key(identity.key()));
+    let both = TokenSettings { public_key_pem: Some(pem!("rsa_public").into()), ..with_secret() };
+    assert!(verifier(&both).has_key(identity.key()));
+    assert!(!verifier(&both).has_key(0));
+}

@@ -36,6 +36,7 @@ fn compile(settings: &[(&str, Decision)]) -> Rules {
     Rules::compile(&settings, true).unwrap()
 }
 
+/// But `channels`, which opens nothing by rules.
 const EVERY_DIALECT: [DialectRules; 3] =
     [DialectRules::Topics, DialectRules::Events, DialectRules::SocketIo];
 
@@ -294,4 +295,26 @@ fn every_wrong_rule_is_told() {
             "rule 5 (\"{user}\"): a placeholder is {userId} or {tenantId}, nothing else",
         ]
     );
+}
+
+#[test]
+fn channels_open_by_token_alone() {
+    for webhook in [false, true] {
+        let rules = Rules::defaults(DialectRules::Channels, webhook);
+        for &action in Action::ALL {
+            for name in ["general", "public.news", "public:x", "room.1.chat", "user.42.mail"] {
+                for identity in [None, Some(&plain("42")), Some(&admin())] {
+                    assert_eq!(verdict(&rules, action, name, identity), Deny, "{name}");
+                }
+            }
+        }
+        let it = bearer(&["general", "news.**", "public:x", "**"]);
+        for name in ["general", "news.x", "public:x", "room.1.chat", "public.news"] {
+            assert_eq!(verdict(&rules, Subscribe, name, Some(&it)), Allow, "{name}");
+            assert_eq!(verdict(&rules, Publish, name, Some(&it)), Deny, "{name}");
+        }
+        for name in ["admin.x", "user.42.x", "user:42", "notifications:a:42:x", "tenant:a:x"] {
+            assert_eq!(verdict(&rules, Subscribe, name, Some(&it)), Deny, "{name}");
+        }
+    }
 }
