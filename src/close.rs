@@ -120,6 +120,11 @@ impl Close {
     }
 }
 
+/// Whether whoever forces a disconnect may give this code (protocols.md section 11, "HTTP API").
+pub fn is_disconnect_code(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1008 | 4000..=4999)
+}
+
 /// Why one request of a client is not carried out; the connection stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -153,6 +158,9 @@ pub enum Refusal {
     /// The rules say no.
     #[error("Not allowed")]
     Forbidden,
+    /// What was asked about is not there.
+    #[error("Not found")]
+    NotFound,
     /// The connection has as many subscriptions as it may have.
     #[error("Too many subscriptions")]
     TooManySubscriptions,
@@ -184,6 +192,7 @@ impl Refusal {
             | Refusal::BadTopic(_) => 400,
             Refusal::Unauthenticated => 401,
             Refusal::Forbidden | Refusal::TooManySubscriptions => 403,
+            Refusal::NotFound => 404,
             Refusal::RateLimited { .. } => 429,
             Refusal::ShuttingDown | Refusal::Overloaded => 503,
         }

@@ -39,6 +39,16 @@ pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 pub const TOPICS_PER_REQUEST_MAX: usize = 1000;
 /// Bytes of a request's `id` as written.
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
+/// Bytes of an unknown `type` that an error of the dialect `channels` repeats.
+pub const ECHOED_TYPE_BYTES_MAX: usize = 256;
+/// Milliseconds between two reports of a stream of the dialect `admin`, at least.
+pub const REPORT_EVERY_MS_MIN: u64 = 100;
+/// Milliseconds between two reports of a stream of the dialect `admin`, at most.
+pub const REPORT_EVERY_MS_MAX: u64 = 3_600_000;
+/// Items of one page of a list, where the request does not say.
+pub const PAGE_ITEMS: u16 = 100;
+/// Items of one page of a list that a request may ask for.
+pub const PAGE_ITEMS_MAX: u16 = 1000;
 /// Slots of the interest table for topics: 8 bytes each a process, 4 a shard.
 pub const INTEREST_TOPIC_SLOTS: usize = 1 << 16;
 /// Slots of the interest table for the first segments of patterns.

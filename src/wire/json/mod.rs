@@ -183,24 +183,7 @@ impl<'a> Object<'a> {
 
     /// Whether two of its own keys are the same once decoded; linear in the number of members.
     pub fn has_duplicate_keys(&self) -> bool {
-        let nodes = &self.tape.0[1..];
-        let (mut seen, mut count, mut suspect) = (0_u64, 0, false);
-        for key in keys(nodes) {
-            // Keys that differ here differ, and those of an envelope do.
-            let first = key.as_bytes().first().copied().unwrap_or_default();
-            let bit = 1 << ((usize::from(first) + 7 * key.len()) % 64);
-            suspect |= seen & bit != 0;
-            seen |= bit;
-            count += 1;
-        }
-        if suspect && count <= FEW_KEYS {
-            keys(nodes).enumerate().any(|(at, key)| keys(nodes).take(at).any(|one| one == key))
-        } else if suspect {
-            let mut all = AHashSet::with_capacity(count);
-            !keys(nodes).all(|key| all.insert(key))
-        } else {
-            false
-        }
+        self.members().has_duplicate_keys()
     }
 }
 
@@ -239,6 +222,28 @@ impl<'t, 'a> Members<'t, 'a> {
     /// Whether there is a member of this key.
     pub fn contains_key(&self, key: &str) -> bool {
         keys(self.nodes).any(|one| one == key)
+    }
+
+    /// Whether two of the keys that are left are the same once decoded; linear in their number.
+    pub fn has_duplicate_keys(&self) -> bool {
+        let nodes = self.nodes;
+        let (mut seen, mut count, mut suspect) = (0_u64, 0, false);
+        for key in keys(nodes) {
+            // Keys that differ here differ, and those of an envelope do.
+            let first = key.as_bytes().first().copied().unwrap_or_default();
+            let bit = 1 << ((usize::from(first) + 7 * key.len()) % 64);
+            suspect |= seen & bit != 0;
+            seen |= bit;
+            count += 1;
+        }
+        if suspect && count <= FEW_KEYS {
+            keys(nodes).enumerate().any(|(at, key)| keys(nodes).take(at).any(|one| one == key))
+        } else if suspect {
+            let mut all = AHashSet::with_capacity(count);
+            !keys(nodes).all(|key| all.insert(key))
+        } else {
+            false
+        }
     }
 
     /// Appends all members but those of this key, as written, with a comma between two.
