@@ -158,26 +158,22 @@ pub static SETTINGS: &[Setting] = &[
         .unit("s")
         .about("how far the issuer's clock may be off"),
     Setting::flag("auth.require_exp", false).about("refuse tokens that never expire"),
-    unset("tenants.allowed", TEXTS).about("tenants let in; unset: all").absent("the tenant list"),
-    unset("tenants.inactive", TEXTS).about("tenants kept out").absent("the tenant list"),
+    unset("tenants.allowed", TEXTS).about("tenants let in; unset: all"),
+    unset("tenants.inactive", TEXTS).about("tenants kept out"),
     Setting::new("rule.topic", RULE_TOPIC, Preset::Required).about("the topics it is about"),
     Setting::new("rule.allow", Kind::Words(Action::WORDS), Preset::Required)
         .about("the actions it is about"),
     unset("rule.role", TEXT).about("only for users with this role"),
     word("rule.decide", "allow", Decision::WORDS).about("what the first matching rule says"),
-    unset("webhook.url", TEXT).about("asked by rules that say webhook").absent("webhooks"),
-    unset("webhook.secret", Kind::Secret).about("signs the questions").absent("webhooks"),
+    unset("webhook.url", TEXT).about("asked by rules that say webhook"),
+    unset("webhook.secret", Kind::Secret).about("signs the questions"),
     Setting::int("webhook.timeout_ms", 2000, 10, HOUR_MS)
         .unit("ms")
-        .about("no answer by then is a no")
-        .absent("webhooks"),
+        .about("no answer by then is a no"),
     Setting::int("webhook.cache_ttl_s", 30, 0, 86_400)
         .unit("s")
-        .about("how long an answer holds that names no time itself")
-        .absent("webhooks"),
-    Setting::flag("webhook.signed_timestamp", false)
-        .about("sign the time of the question too")
-        .absent("webhooks"),
+        .about("how long an answer holds that names no time itself"),
+    Setting::flag("webhook.signed_timestamp", false).about("sign the time of the question too"),
     Setting::int("limits.messages_per_window", 0, 0, U32_MAX)
         .unit("messages")
         .about("more from one connection in a window get 429; 0: no limit"),

@@ -192,8 +192,6 @@ fn what_this_version_does_not_have() {
         ("[server]\nproxy_protocol = true", "the PROXY protocol"),
         ("[server]\nmetrics_address = '127.0.0.1:9'", "a metrics address of its own"),
         ("[tls]\ncert_file = 'c'", "TLS"),
-        ("[tenants]\ninactive = ['a']", "the tenant list"),
-        ("[webhook]\nurl = 'http://h'", "webhooks"),
         ("[limits]\nbytes_per_window = 1", "a rate limit of bytes"),
         ("[bus]\nadapter = 'nats'", "nats"),
         ("[redis]\nevent_bus = true", "Redis"),
@@ -225,7 +223,7 @@ fn no_comparison_with_what_was_refused() {
 #[test]
 fn no_error_shows_a_secret() {
     let given = Given {
-        flags: vec![("webhook.secret", "hunter2"), ("redis.ulr", "redis://:hunter2@h")],
+        flags: vec![("nats.url", "hunter2"), ("redis.ulr", "redis://:hunter2@h")],
         ..toml("[auth]\nsecret = ['hunter2']\npassword = 'hunter2'\n[api]\nkye = 'hunter2'")
     };
     let problems = given.problems();
