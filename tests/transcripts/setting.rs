@@ -1,0 +1,81 @@
+//! What a scene is played with: endpoints for every dialect, limits that lines can set, tokens.
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::Value;
+use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
+use shardwire::config::{Dialect, HistorySetting};
+use shardwire::shard::{Bucket, Endpoint, Policy};
+
+use super::script::word;
+
+const SECRET: &str = "a secret for transcripts";
+
+/// The settings of a scene.
+#[derive(Debug)]
+pub struct Setting {
+    pub shards: u8,
+    subscriptions_max: Option<usize>,
+    messages: Option<Bucket>,
+    history: Vec<HistorySetting>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { shards: 2, subscriptions_max: None, messages: None, history: Vec::new() }
+    }
+}
+
+impl Setting {
+    /// Takes one `set` line.
+    ///
+    /// # Errors
+    /// When there is no such setting or value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let (first, second) = word(value);
+        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("no number: {text}"));
+        match name {
+            "shards" => self.shards = number(first)?.clamp(1, 8) as u8,
+            "subscriptions_max" => self.subscriptions_max = Some(number(first)? as usize),
+            "messages_per_window" => {
+                let amount = number(first)? as u32;
+                self.messages = Some(Bucket { amount, window_ms: number(second)? });
+            }
+            "history" => self.history.push(HistorySetting {
+                topic: first.into(),
+                size: number(second)? as usize,
+                ttl_s: 3600,
+            }),
+            _ => return Err(format!("no such setting: {name}")),
+        }
+        Ok(())
+    }
+}
+
+/// The policy of a scene.
+pub fn policy(setting: &Setting) -> Policy {
+    let none = || Rules::compile(&[], false).expect("no rule is wrong");
+    let defaults = |dialect| Rules::defaults(dialect, false);
+    let mut policy = Policy::new(vec![
+        Endpoint::new("/ws", Dialect::Topics, true, defaults(DialectRules::Topics)),
+        Endpoint::new("/open", Dialect::Topics, false, Rules::open()),
+        Endpoint::new("/events", Dialect::Events, true, defaults(DialectRules::Events)),
+        // The access that the dialect itself gives, and nothing else.
+        Endpoint::new("/channels", Dialect::Channels, true, none()),
+        Endpoint::new("/ws/admin", Dialect::Admin, true, none()),
+        Endpoint::new("/echo", Dialect::Echo, false, Rules::open()),
+    ]);
+    let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
+    policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));
+    if let Some(max) = setting.subscriptions_max {
+        policy.subscriptions_max = max;
+    }
+    policy.rate.messages = setting.messages;
+    policy.history.clone_from(&setting.history);
+    policy
+}
+
+/// A token with these claims.
+pub fn token(claims: &Value) -> String {
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    encode(&Header::default(), claims, &key).expect("plain claims")
+}
