@@ -16,7 +16,8 @@
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
-//! `node` and in `cli` for signals.
+//! `node` and in `cli` for signals. The one exception is `auth::webhook`, which the control thread
+//! runs and no shard ever calls.
 //!
 //! # The way of a message
 //!
