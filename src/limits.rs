@@ -169,6 +169,12 @@ pub const WEBHOOK_REMARK_MS: u64 = 1000;
 pub const CONTROL_QUESTIONS_MAX: usize = 4096;
 /// Threads that look up names for the control thread.
 pub const CONTROL_RESOLVERS_MAX: usize = 16;
+/// Questions of one shard that are not answered yet; what does not fit is denied.
+pub const QUESTIONS_MAX: usize = 8192;
+/// Bytes of the requests of one shard that wait for answers; what would wait beyond is denied.
+pub const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Milliseconds beyond the webhook's own time limit after which its answer is not awaited any more.
+pub const ANSWER_LATE_MS: u64 = 1000;
 /// Questions that wait for the control thread; what does not fit is denied.
 pub const CONTROL_WAITING_MAX: usize = 4096;
 

@@ -47,8 +47,8 @@ pub enum DialectRules {
     Topics,
     /// The list of the PubSub service; everything else is denied.
     Events,
-    /// Nothing beyond the built-in access and what a token's `channels` open; no token opens the
-    /// protected names.
+    /// The protected names for whom they are for. Beyond that nothing but the built-in access, and
+    /// what a token's `channels` open.
     Channels,
     /// As [`DialectRules::Topics`].
     SocketIo,
@@ -128,11 +128,9 @@ impl Rules {
         use Action::{History, Presence, Subscribe};
         use Decision::{Allow, Deny, Webhook};
         let mut rules = Vec::new();
-        if dialect != DialectRules::Channels {
-            let own = [Subscribe, Presence, History];
-            rules.push(Rule::own("admin.**", ANY, Who::Role("admin".into()), Allow));
-            rules.push(Rule::own("user.{userId}.**", &own, Who::Authenticated, Allow));
-        }
+        let own = [Subscribe, Presence, History];
+        rules.push(Rule::own("admin.**", ANY, Who::Role("admin".into()), Allow));
+        rules.push(Rule::own("user.{userId}.**", &own, Who::Authenticated, Allow));
         // What sections 4 and 5 grant beneath these names does not pass through here.
         for topic in PROTECTED {
             rules.push(Rule::own(topic, ANY, Who::Anyone, Deny));

@@ -139,7 +139,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new("endpoint.path", PATH, Preset::Required).about("where it is, exactly"),
     Setting::new(
         "endpoint.dialect",
-        Kind::Word { words: DIALECTS, absent: &["events", "channels", "admin", "socketio"] },
+        Kind::Word { words: DIALECTS, absent: &["admin", "socketio"] },
         Preset::Text("topics"),
     )
     .about("the protocol spoken there"),
@@ -179,8 +179,7 @@ pub static SETTINGS: &[Setting] = &[
         .about("more from one connection in a window get 429; 0: no limit"),
     Setting::int("limits.bytes_per_window", 0, 0, U32_MAX)
         .unit("bytes")
-        .about("more from one connection in a window get 429; 0: no limit")
-        .absent("a rate limit of bytes"),
+        .about("more from one connection in a window get 429; 0: no limit"),
     Setting::int("limits.window_ms", limits::RATE_WINDOW_MS, 10, DAY_MS)
         .env(&["WEBSOCKET_RATE_LIMIT_WINDOW"])
         .unit("ms")

@@ -28,6 +28,7 @@ impl Shard {
         let names = hub.topics.topics().map(|(name, _)| name).chain(hub.topics.patterns());
         hub.interest.check(names.map(Pattern::checked));
         hub.receipts.check();
+        hub.asking.check(&hub.slots);
     }
 
     /// Asserts that nothing is left of what came in: no connection, no mail kept back, nobody's
@@ -42,6 +43,7 @@ impl Shard {
         assert_eq!((hub.slots.len(), hub.post.spilled(), hub.receipts.open()), (0, 0, 0));
         assert_eq!((hub.topics.topic_count(), hub.topics.pattern_count()), (0, 0));
         assert_eq!(hub.wheel.next(), None);
+        hub.check_nobody_waits();
         assert!(!self.is_dirty() && !self.is_ending());
         for gauge in [
             &hub.metrics.connections,

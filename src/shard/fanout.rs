@@ -10,8 +10,9 @@ use crate::close::Refusal;
 use crate::interest::home_of;
 use crate::mail::{Address, ConnKey, Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
+use crate::shard::encoder::LANES;
 use crate::shard::history::setting_for;
-use crate::shard::hub::{Hub, LANES};
+use crate::shard::hub::Hub;
 use crate::shard::outbox::Range;
 use crate::shard::receipts::Part;
 use crate::time::Now;
@@ -176,7 +177,7 @@ impl Hub {
         match request {
             Request::Sequence { .. } => self.sequence(now, request),
             Request::Ask { query, answer } => self.on_ask(&query, answer),
-            Request::Answered { ticket, answer } => self.answered(ticket, answer),
+            Request::Answered { ticket, answer } => self.answered(now, ticket, answer),
         }
     }
 

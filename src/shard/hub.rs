@@ -18,7 +18,7 @@ use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
 use crate::shard::asking::Asking;
-use crate::shard::encoder::Encoder;
+use crate::shard::encoder::{Encoder, lane_of};
 use crate::shard::ends::Ending;
 use crate::shard::history::History;
 use crate::shard::inquiry::Inquiries;
@@ -31,21 +31,8 @@ use crate::shard::timers::{Tick, Wheel};
 use crate::shard::topics::Topics;
 use crate::time::Now;
 use crate::topic::{Pattern, name_hash};
-use crate::wire::deflate::{Accepted, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
+use crate::wire::deflate::Accepted;
 use crate::wire::frame::{self, OpCode};
-
-/// Lanes of the outbox: plain, and compressed with a window of 15 down to 9 bits.
-pub(super) const LANES: usize = 2 + (WINDOW_BITS_MAX - WINDOW_BITS_MIN) as usize;
-
-/// The lane of a connection with this compression: 0 is plain.
-fn lane_of(compression: Option<Accepted>) -> u8 {
-    compression.map_or(0, |accepted| 1 + WINDOW_BITS_MAX - accepted.server_bits)
-}
-
-/// The window of a compressed lane.
-pub(super) fn window_bits(lane: u8) -> u8 {
-    1 + WINDOW_BITS_MAX - lane
-}
 
 /// A connection whose handshake is done.
 #[derive(Debug)]
@@ -131,11 +118,12 @@ impl Hub {
         let Arrival { endpoint, identity, compression, address, refused, origin } = arrival;
         let known = identity.is_some();
         self.metrics.connections_authenticated.add(u64::from(known));
+        let dialect = self.policy.endpoints[usize::from(endpoint)].dialect;
         let key = self.slots.insert(Slot {
             identity: identity.map(Box::new),
             compression: compression.is_some(),
             origin,
-            ..Slot::open(endpoint, lane_of(compression), address, tick)
+            ..Slot::open(endpoint, lane_of(dialect, compression), address, tick)
         });
         self.metrics.connections.add(1);
         self.metrics.connections_opened_total.add(1);
@@ -149,6 +137,7 @@ impl Hub {
             self.begin_close(now, key.index, Close::Shutdown);
             self.slots[key.index].go_by = Some(gone_by);
         }
+        self.greet(now, key.index);
         self.rearm(now, key.index);
         key
     }
@@ -271,8 +260,9 @@ impl Hub {
         .add(messages);
     }
 
-    /// Takes a connection out of the topic index.
+    /// Takes a connection out of the topic index, and lets it wait for nothing any more.
     pub(super) fn withdraw(&mut self, conn: u32) {
+        self.forget(conn);
         let Self { topics, interest, metrics, .. } = self;
         metrics.subscriptions.sub(topics.subscription_count(conn) as u64);
         topics.remove_connection(conn, |removed| {

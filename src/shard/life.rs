@@ -7,6 +7,7 @@
 use crate::auth::Verifier;
 use crate::close::Close;
 use crate::limits::{DEADLINES_PER_TURN_MAX, HISTORIES_PER_SWEEP, TICK_MS};
+use crate::shard::asking::Waiting;
 use crate::shard::ends::End;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Port;
@@ -62,7 +63,9 @@ impl Hub {
         }
         let silence =
             if slot.ping_sent { self.policy.ping_timeout_ms } else { self.policy.ping_interval_ms };
-        let mut due = go_by.min(slot.heard.plus_ms(silence));
+        // Who waits for a webhook is not read, and cannot be found silent.
+        let waits = slot.waiting().map(Waiting::give_up_at);
+        let mut due = go_by.min(waits.unwrap_or(slot.heard.plus_ms(silence)));
         if let Some(left_ms) = self.token_left_ms(now, conn) {
             due = due.min(Tick::not_before_ms(now.mono_ms.saturating_add(left_ms)));
         }
@@ -112,6 +115,7 @@ impl Hub {
     fn on_open_deadline(&mut self, now: Now, tick: Tick, conn: u32) {
         let slot = &self.slots[conn];
         let (heard, opened, ping_sent) = (slot.heard, slot.opened, slot.ping_sent);
+        let waits = slot.waiting().map(Waiting::give_up_at);
         if self.token_left_ms(now, conn) == Some(0) {
             self.tell(now, conn, Notice::AuthExpired);
             self.begin_close(now, conn, Close::TokenExpired);
@@ -119,6 +123,10 @@ impl Hub {
             && opened.plus_ms(self.policy.auth_deadline_ms) <= tick
         {
             self.begin_close(now, conn, Close::AuthDeadline);
+        } else if let Some(give_up_at) = waits {
+            if give_up_at <= tick {
+                self.give_up_answers(conn);
+            }
         } else if heard.plus_ms(self.policy.ping_timeout_ms) <= tick {
             self.begin_close(now, conn, Close::PingTimeout);
         } else if !ping_sent && heard.plus_ms(self.policy.ping_interval_ms) <= tick {

@@ -47,9 +47,10 @@ use crate::wire::deflate::Inflater;
 use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
+use encoder::LANES;
 use ends::End;
+use hub::Hub;
 pub use hub::{Arrival, OriginMark};
-use hub::{Hub, LANES};
 pub use inquiry::Told;
 pub use outbox::{Port, Sent};
 pub use policy::{Bucket, Endpoint, Policy, Rate};
@@ -150,6 +151,9 @@ impl Shard {
         if matches!(slot.phase, Phase::Failing | Phase::Leaving | Phase::Finishing) {
             return all;
         }
+        if slot.waiting().is_some() {
+            return 0;
+        }
         slot.heard = Tick::at_ms(now.mono_ms);
         let bounds = FrameBounds {
             message_bytes_max: hub.policy.message_bytes_max,
@@ -174,16 +178,19 @@ impl Shard {
             if hub.outbox.is_full() {
                 hub.flush(now, port);
             }
-            match hub.slots.get(key).map(|slot| slot.phase) {
-                None | Some(Phase::Failing) => return all,
-                Some(Phase::Leaving | Phase::Finishing) => {
+            let Some(slot) = hub.slots.get(key) else { return all };
+            let (phase, waits) = (slot.phase, slot.waiting().is_some());
+            match phase {
+                Phase::Failing => return all,
+                Phase::Leaving | Phase::Finishing => {
                     if decoder.close_is_followed() {
                         hub.goes_on(conn, port);
                     }
                     return all;
                 }
-                Some(_) if hub.steps() > steps_max => break,
-                Some(_) => {}
+                // What stands behind waits too.
+                _ if waits || hub.steps() > steps_max => break,
+                _ => {}
             }
         }
         let taken = decoder.consumed();
@@ -247,13 +254,18 @@ impl Shard {
     }
 
     /// Takes the answer to a question; the request that waited for it goes on, and may publish.
-    pub fn answered(&mut self, _now: Now, ticket: QuestionTicket, answer: Answer) {
-        self.hub.answered(ticket, answer);
+    pub fn answered(&mut self, now: Now, ticket: QuestionTicket, answer: Answer) {
+        let Self { intake, hub, .. } = self;
+        hub.answered(now, ticket, answer);
+        while let Some(key) = hub.asking.answered() {
+            hub.go_on(now, key, &mut intake.scratch);
+        }
     }
 
     /// A connection that waited for an answer and may be read again; see [`Shard::reads`].
     pub fn resumed(&mut self) -> Option<ConnKey> {
-        self.hub.asking.resumed()
+        let Hub { asking, slots, .. } = &mut self.hub;
+        std::iter::from_fn(|| asking.resumed()).find(|key| slots.get(*key).is_some())
     }
 
     /// Takes new settings. The endpoints must be as many as before, in their order.
@@ -268,16 +280,16 @@ impl Shard {
 
     /// Takes mail, so many at most; whether more may be waiting.
     pub fn take_mail(&mut self, now: Now, port: &mut impl Port) -> bool {
-        let hub = &mut self.hub;
+        let Self { intake, mailbox, hub } = self;
         let steps_max = hub.steps().saturating_add(READ_STEPS_MAX);
         for _ in 0..MAILS_PER_TURN_MAX {
             if hub.steps() > steps_max {
                 break;
             }
-            if let Some(delivery) = self.mailbox.delivery() {
+            if let Some(delivery) = mailbox.delivery() {
                 hub.on_delivery(now, delivery);
             } else if hub.post.takes_requests()
-                && let Some(request) = self.mailbox.request()
+                && let Some(request) = mailbox.request()
             {
                 hub.on_request(now, request);
             } else {
@@ -286,6 +298,7 @@ impl Shard {
             if hub.outbox.is_full() {
                 hub.flush(now, port);
             }
+            intake.go_on(hub, now, port);
         }
         true
     }
@@ -294,6 +307,7 @@ impl Shard {
     /// the rest.
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
+        self.intake.go_on(&mut self.hub, now, port);
     }
 
     /// When [`Shard::advance`] must be called next, in monotonic milliseconds.
@@ -362,11 +376,14 @@ impl Shard {
         self.hub.post.spilled() > 0
     }
 
-    /// Whether this connection may be read now: not while replies fill half its outbox, so that who
-    /// asks and never reads is not read either. Messages do not count: a slow consumer is heard.
+    /// Whether this connection may be read now: not while it waits for a webhook, nor while replies
+    /// fill half its outbox, so that who asks and never reads is not read either. Messages do not
+    /// count: a slow consumer is heard.
     pub fn reads(&mut self, key: ConnKey) -> bool {
-        let backlog = self.hub.slots.get(key).and_then(|slot| slot.backlog.as_deref());
-        backlog.is_none_or(|backlog| backlog.reply_bytes() <= self.hub.policy.outbox.bytes_max / 2)
+        let Some(slot) = self.hub.slots.get(key) else { return true };
+        let replies_max = self.hub.policy.outbox.bytes_max / 2;
+        let backlog = slot.backlog.as_deref();
+        slot.waiting().is_none() && backlog.is_none_or(|it| it.reply_bytes() <= replies_max)
     }
 
     /// Connections.
@@ -402,6 +419,16 @@ impl Intake {
             Event::Ping(payload) => hub.on_ping(now, conn, payload),
             Event::Pong(_) => {}
             Event::Close { code, .. } => hub.on_close(now, conn, code),
+        }
+    }
+
+    /// Carries out the requests whose answers have come.
+    fn go_on(&mut self, hub: &mut Hub, now: Now, port: &mut impl Port) {
+        while let Some(key) = hub.asking.answered() {
+            hub.go_on(now, key, &mut self.scratch);
+            if hub.outbox.is_full() {
+                hub.flush(now, port);
+            }
         }
     }
 

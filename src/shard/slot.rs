@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::auth::Identity;
 use crate::mail::ConnKey;
+use crate::shard::asking::Aside;
 use crate::shard::hub::OriginMark;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
@@ -35,17 +36,30 @@ pub enum Phase {
 
 /// How much a connection has sent of late (protocols.md section 11, "Life and limits").
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rate {
+pub struct Traffic {
+    /// When the bucket of its messages will be full, in monotonic nanoseconds.
+    pub messages_full_ns: u64,
+    /// When the bucket of its bytes will be full, in monotonic nanoseconds.
+    pub bytes_full_ns: u64,
     /// Data frames in this window.
     pub frames: u32,
+    /// Their bytes.
+    pub bytes: u32,
     /// The window's number since the process started.
     pub window: u32,
-    /// Windows in a row over the limit.
+    /// Windows in a row over a limit.
     pub strikes: u8,
-    /// Ping frames in this second.
-    pub pings: u8,
-    /// The second that `pings` counts, its low bits.
-    pub ping_second: u16,
+    /// Whether this one is.
+    pub over: bool,
+}
+
+/// Ping frames of a connection in one second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pings {
+    /// How many.
+    pub count: u8,
+    /// The second, its low bits.
+    pub second: u16,
 }
 
 /// One connection.
@@ -73,7 +87,9 @@ pub struct Slot {
     /// When it came.
     pub opened: Tick,
     /// What it sent of late.
-    pub rate: Rate,
+    pub traffic: Traffic,
+    /// The pings among that.
+    pub pings: Pings,
     /// Failed `auth` messages.
     pub auth_failures: u8,
     /// Compression was negotiated: an offer of the client's, accepted.
@@ -88,6 +104,8 @@ pub struct Slot {
     pub backlog: Option<Box<Backlog>>,
     /// A frame or message of which a part is here.
     pub partial: Option<Box<Partial>>,
+    /// What a request of its left behind that is not over.
+    pub aside: Option<Box<Aside>>,
 }
 
 /// The slots of a shard, by number.
@@ -145,6 +163,7 @@ impl Slots {
             assert!(slot.pending.is_empty(), "free slot {index} has output");
             assert_eq!(slot.origin, OriginMark::NONE, "free slot {index} is somebody's");
             assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
+            assert!(slot.aside.is_none(), "free slot {index} waits");
             free.push(index);
         }
         let mut listed = self.free.clone();
@@ -194,7 +213,8 @@ impl Slot {
             heard: Tick(0),
             go_by: None,
             opened: Tick(0),
-            rate: Rate::default(),
+            traffic: Traffic::default(),
+            pings: Pings::default(),
             auth_failures: 0,
             compression: false,
             address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
@@ -202,6 +222,7 @@ impl Slot {
             identity: None,
             backlog: None,
             partial: None,
+            aside: None,
         }
     }
 

@@ -192,14 +192,11 @@ fn what_this_version_does_not_have() {
         ("[server]\nproxy_protocol = true", "the PROXY protocol"),
         ("[server]\nmetrics_address = '127.0.0.1:9'", "a metrics address of its own"),
         ("[tls]\ncert_file = 'c'", "TLS"),
-        ("[limits]\nbytes_per_window = 1", "a rate limit of bytes"),
         ("[bus]\nadapter = 'nats'", "nats"),
         ("[redis]\nevent_bus = true", "Redis"),
         ("[rabbitmq]\nurl = 'amqp://h'", "RabbitMQ"),
         ("[socketio]\nrecovery_ms = 1", "Socket.IO"),
         ("[socketio.events]\nmessage = 'm'", "Socket.IO"),
-        ("[[endpoint]]\npath = '/e'\ndialect = 'events'", "events"),
-        ("[[endpoint]]\npath = '/c'\ndialect = 'channels'", "channels"),
         ("[[endpoint]]\npath = '/a'\ndialect = 'admin'", "admin"),
     ] {
         let problem = only(&toml(text));

@@ -1,28 +1,34 @@
 //! What a client's message does: the rules of a session, for each dialect.
 //!
 //! Called by the shard with one whole message at a time; answers in the same order. Here: which
-//! dialect it is for, and what all of them do alike (subscribe, unsubscribe, ask the rules, withdraw
-//! what they do not cover any more). A dialect's own session is a file beside this one; the rate
+//! dialect it is for, and what all of them do alike (subscribe, unsubscribe, publish, ask the rules,
+//! withdraw what they do not cover any more). A dialect's own session is a file beside this one; the rate
 //! limit is `rate.rs`. Contract: protocols.md sections 3, 6 and 11.
 
+mod channels;
 mod notice;
 mod rate;
 mod topics;
 
 pub(super) use notice::Notice;
 
-use crate::auth::Verdict;
+use crate::auth::{self, Verdict};
 use crate::close::{Close, Refusal};
 use crate::config::{Action, Dialect};
+use crate::connection::ConnectionId;
 use crate::limits::PINGS_PER_SECOND_MAX;
+use crate::mail::{Address, ConnKey};
+use crate::message::Publication;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
-use crate::shard::slot::Phase;
+use crate::shard::policy::Policy;
+use crate::shard::slot::{Phase, Slot};
 use crate::shard::topics::{Subscribed, Unsubscribed};
 use crate::time::Now;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 use crate::wire::frame::OpCode;
 use crate::wire::json::Scratch;
+use crate::wire::topics::Publish;
 use rate::Admission;
 
 impl Hub {
@@ -40,7 +46,7 @@ impl Hub {
         }
         self.metrics.messages_received_total.add(1);
         match self.dialect(conn) {
-            Dialect::Echo => match self.admit(now, conn) {
+            Dialect::Echo => match self.admit(now, conn, payload.len()) {
                 Admission::Within => self.echo(conn, text, payload),
                 // It has no message to say so with.
                 Admission::Over { .. } => self.metrics.rate_limited_total.add(1),
@@ -48,9 +54,10 @@ impl Hub {
             },
             // An `events` client asks in the same words; what it is delivered differs.
             Dialect::Topics | Dialect::Events => self.on_topics(now, conn, text, payload, scratch),
-            // In this version the configuration refuses them; whoever serves one all the same has
-            // each message refused.
-            Dialect::Channels | Dialect::Admin => match self.admit(now, conn) {
+            Dialect::Channels => self.on_channels(now, conn, text, payload, scratch),
+            // In this version the configuration refuses it; whoever serves it all the same has each
+            // message refused.
+            Dialect::Admin => match self.admit(now, conn, payload.len()) {
                 Admission::Abuse => self.begin_close(now, conn, Close::RateAbuse),
                 Admission::Within | Admission::Over { .. } => {
                     let refusal = Refusal::UnknownType;
@@ -61,7 +68,7 @@ impl Hub {
     }
 
     /// What is spoken on a connection.
-    fn dialect(&self, conn: u32) -> Dialect {
+    pub(super) fn dialect(&self, conn: u32) -> Dialect {
         self.policy.endpoints[usize::from(self.slots[conn].endpoint)].dialect
     }
 
@@ -71,15 +78,15 @@ impl Hub {
             return;
         }
         let second = (now.mono_ms / 1000) as u16;
-        let rate = &mut self.slots[conn].rate;
-        if rate.ping_second != second {
-            (rate.ping_second, rate.pings) = (second, 0);
+        let pings = &mut self.slots[conn].pings;
+        if pings.second != second {
+            (pings.second, pings.count) = (second, 0);
         }
-        if rate.pings >= PINGS_PER_SECOND_MAX {
+        if pings.count >= PINGS_PER_SECOND_MAX {
             self.metrics.pings_ignored_total.add(1);
             return;
         }
-        rate.pings += 1;
+        pings.count += 1;
         self.queue_frame(conn, OpCode::Pong, |out| out.extend_from_slice(payload));
     }
 
@@ -92,18 +99,24 @@ impl Hub {
         self.outbox.queue(conn, &mut slot.pending, range);
     }
 
-    /// Ends the subscriptions that the connection's identity does not cover any more.
+    /// Ends the subscriptions that the connection's identity does not cover any more. What a webhook
+    /// must be asked about stays where it allowed that to the same identity of late.
     fn withdraw_forbidden(&mut self, now: Now, conn: u32) {
-        let Self { topics, slots, policy, interest, .. } = self;
+        let Self { topics, slots, policy, interest, asking, .. } = self;
         let slot = &slots[conn];
-        let rules = &policy.endpoints[usize::from(slot.endpoint)].rules;
-        let identity = slot.identity.as_deref();
         let mut withdrawn: Vec<Box<str>> = Vec::new();
         topics.retain(
             conn,
             |name| {
                 let pattern = Pattern::checked(name);
-                rules.decide(Action::Subscribe, pattern, identity) == Verdict::Allow
+                match verdict(policy, slot, Action::Subscribe, pattern) {
+                    Verdict::Allow => true,
+                    Verdict::Ask => {
+                        let known = asking.remembered(now, slot, Action::Subscribe, pattern);
+                        known == Some(true)
+                    }
+                    Verdict::Deny => is_own_notification(policy, slot, name),
+                }
             },
             |removed| {
                 if removed.last {
@@ -119,9 +132,16 @@ impl Hub {
         }
     }
 
-    fn subscribe(&mut self, conn: u32, topic: &str) -> Result<(), Refusal> {
+    /// Subscribes a connection, if it may; `asked` is what a webhook says.
+    fn subscribe(&mut self, conn: u32, topic: &str, asked: Option<bool>) -> Result<(), Refusal> {
         let pattern = Pattern::parse(topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
-        self.judge(conn, Action::Subscribe, pattern)?;
+        self.judge(conn, Action::Subscribe, pattern, asked)?;
+        self.enter(conn, pattern)
+    }
+
+    /// Subscribes a connection that may.
+    fn enter(&mut self, conn: u32, pattern: Pattern<'_>) -> Result<(), Refusal> {
+        let topic = pattern.as_str();
         if self.topics.subscription_count(conn) >= self.policy.subscriptions_max
             && !self.topics.is_subscribed(conn, topic)
         {
@@ -148,13 +168,86 @@ impl Hub {
         Ok(())
     }
 
-    fn judge(&self, conn: u32, action: Action, pattern: Pattern<'_>) -> Result<(), Refusal> {
-        let slot = &self.slots[conn];
-        let rules = &self.policy.endpoints[usize::from(slot.endpoint)].rules;
-        match rules.decide(action, pattern, slot.identity.as_deref()) {
+    /// Publishes for a connection, if it may; `asked` is what a webhook says.
+    fn publish_for(
+        &mut self,
+        now: Now,
+        conn: u32,
+        id: Option<&str>,
+        publish: &Publish<'_>,
+        asked: Option<bool>,
+    ) -> Result<(), Refusal> {
+        let topic =
+            Topic::parse(publish.topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
+        self.judge(conn, Action::Publish, topic.into(), asked)?;
+        if self.gone_by.is_some() {
+            return Err(Refusal::ShuttingDown);
+        }
+        // The fan-out changes slots but never looks at identities: the publisher's steps aside.
+        let slot = &mut self.slots[conn];
+        let key = ConnKey { index: conn, generation: slot.generation };
+        let at = Address { shard: self.id, conn: key };
+        let identity = slot.identity.take();
+        let publication = Publication {
+            topic: topic.as_str(),
+            topic_hash: topic.hash(),
+            event: publish.event,
+            data: publish.data,
+            metadata: publish.metadata,
+            sender: identity.as_deref().map(auth::Identity::user_id),
+            at: now.wall,
+            position: None,
+            from: Some(ConnectionId { node: self.node, at }),
+            verbatim: None,
+            sender_in_metadata: false,
+        };
+        self.publish_from(now, key, id, publish.echo, &publication);
+        self.slots[conn].identity = identity;
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        conn: u32,
+        action: Action,
+        pattern: Pattern<'_>,
+        asked: Option<bool>,
+    ) -> Result<(), Refusal> {
+        match verdict(&self.policy, &self.slots[conn], action, pattern) {
             Verdict::Allow => Ok(()),
-            // A webhook rule without a webhook denies (protocols.md section 6).
+            Verdict::Ask if asked == Some(true) => Ok(()),
+            // Not asked: the rules are others than when it was looked what is to be asked.
             Verdict::Deny | Verdict::Ask => Err(Refusal::Forbidden),
         }
     }
+}
+
+/// What the dialect grants by itself, and beyond that the rules. [`Verdict::Ask`] where a webhook
+/// must be asked, and there is one.
+pub(super) fn verdict(
+    policy: &Policy,
+    slot: &Slot,
+    action: Action,
+    pattern: Pattern<'_>,
+) -> Verdict {
+    let endpoint = &policy.endpoints[usize::from(slot.endpoint)];
+    let identity = slot.identity.as_deref();
+    if endpoint.dialect == Dialect::Channels
+        && matches!(action, Action::Subscribe | Action::Publish)
+        && !pattern.is_wildcard()
+        && auth::channels::opens(identity, pattern.as_str())
+    {
+        return Verdict::Allow;
+    }
+    match endpoint.rules.decide(action, pattern, identity) {
+        // A webhook rule without a webhook denies (protocols.md section 6).
+        Verdict::Ask if policy.webhook_timeout_ms.is_none() => Verdict::Deny,
+        verdict => verdict,
+    }
+}
+
+/// Whether a subscription is one that `subscribe_notifications` made, whatever the rules say.
+pub(super) fn is_own_notification(policy: &Policy, slot: &Slot, name: &str) -> bool {
+    policy.endpoints[usize::from(slot.endpoint)].dialect == Dialect::Channels
+        && slot.identity.as_deref().is_some_and(|it| auth::channels::is_own_notification(it, name))
 }

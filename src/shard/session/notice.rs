@@ -8,7 +8,7 @@ use crate::close::Refusal;
 use crate::config::Dialect;
 use crate::shard::hub::Hub;
 use crate::time::Now;
-use crate::wire::topics;
+use crate::wire::{admin, channels, topics};
 
 /// What a connection is told.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,19 @@ impl Hub {
         match self.dialect(conn) {
             // It has no message to say so with.
             Dialect::Echo => {}
-            // The channels and the admin dialect have no words of their own in this version.
-            Dialect::Topics | Dialect::Events | Dialect::Channels | Dialect::Admin => {
+            Dialect::Channels => self.reply(conn, |out| match notice {
+                Notice::AuthExpired => channels::auth_expired(out, at),
+                Notice::Withdrawn { topic } => channels::left(out, topic, Some("forbidden")),
+                Notice::Refused { refusal, .. } => channels::error(out, &refusal.to_string()),
+            }),
+            Dialect::Admin => self.reply(conn, |out| match notice {
+                Notice::AuthExpired => admin::auth_expired(out, at),
+                Notice::Withdrawn { .. } => unreachable!("it subscribes to nothing"),
+                Notice::Refused { refusal, .. } => {
+                    admin::error(out, None, &refusal.to_string(), refusal.code());
+                }
+            }),
+            Dialect::Topics | Dialect::Events => {
                 self.reply(conn, |out| match notice {
                     Notice::AuthExpired => topics::auth_expired(out, at),
                     Notice::Withdrawn { topic } => {

@@ -6,17 +6,14 @@
 
 use crate::close::{Close, Refusal};
 use crate::config::Action;
-use crate::connection::ConnectionId;
 use crate::limits::AUTH_FAILURES_MAX;
-use crate::mail::{Address, ConnKey};
-use crate::message::Publication;
+use crate::shard::asking::{Place, answer_of};
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
 use crate::time::Now;
-use crate::topic::Topic;
 use crate::wire::json::{self, Scratch};
-use crate::wire::topics::{self as dialect, Command, Publish, Request};
+use crate::wire::topics::{self as dialect, Command, Names, Publish, Request};
 
 impl Hub {
     pub(super) fn on_topics(
@@ -27,7 +24,7 @@ impl Hub {
         payload: &[u8],
         scratch: &mut Scratch,
     ) {
-        let over = match self.admit(now, conn) {
+        let over = match self.admit(now, conn, payload.len()) {
             Admission::Within => None,
             Admission::Over { retry_after_ms } => Some(Refusal::RateLimited { retry_after_ms }),
             Admission::Abuse => return self.begin_close(now, conn, Close::RateAbuse),
@@ -47,11 +44,32 @@ impl Hub {
         }
         match decoded {
             Err(rejected) => self.refuse(now, conn, rejected.id, rejected.refusal, rejected.topic),
-            Ok(request) => self.on_topics_request(now, conn, &request),
+            Ok(request) => self.on_topics_request(now, conn, text, &request),
         }
     }
 
-    fn on_topics_request(&mut self, now: Now, conn: u32, request: &Request<'_>) {
+    /// Carries out a request that waited for a webhook.
+    pub(in crate::shard) fn on_topics_answered(
+        &mut self,
+        now: Now,
+        conn: u32,
+        text: &str,
+        places: &[Place],
+        scratch: &mut Scratch,
+    ) {
+        let Ok(Request { id, command }) = dialect::decode(text, scratch) else {
+            unreachable!("it was read before")
+        };
+        match command {
+            Command::Subscribe { topics } => self.subscribe_topics(now, conn, id, &topics, places),
+            Command::Publish(publish) => self.publish_topics(now, conn, id, &publish, places),
+            Command::Auth { .. } | Command::Unsubscribe { .. } | Command::Ping => {
+                unreachable!("it asks nothing")
+            }
+        }
+    }
+
+    fn on_topics_request(&mut self, now: Now, conn: u32, text: &str, request: &Request<'_>) {
         let Request { id, ref command } = *request;
         let barred = self.awaits_authentication(conn);
         match command {
@@ -66,15 +84,10 @@ impl Hub {
                 self.refuse(now, conn, id, Refusal::Unauthenticated, Some(publish.topic));
             }
             Command::Subscribe { topics } => {
-                for topic in topics.as_slice() {
-                    match self.subscribe(conn, topic) {
-                        Ok(()) => self.reply(conn, |out| {
-                            dialect::subscribed(out, id, topic, now.wall);
-                        }),
-                        Err(refusal) => self.refuse(now, conn, id, refusal, Some(topic)),
-                    }
+                let names = topics.as_slice();
+                if let Some(places) = self.consult(now, conn, text, Action::Subscribe, names) {
+                    self.subscribe_topics(now, conn, id, topics, &places);
                 }
-                self.count_topics();
             }
             Command::Unsubscribe { topics } => {
                 for topic in topics.as_slice() {
@@ -88,10 +101,43 @@ impl Hub {
                 self.count_topics();
             }
             Command::Publish(publish) => {
-                if let Err(refusal) = self.publish_topics(now, conn, id, publish) {
-                    self.refuse(now, conn, id, refusal, Some(publish.topic));
+                let names = [publish.topic];
+                if let Some(places) = self.consult(now, conn, text, Action::Publish, &names) {
+                    self.publish_topics(now, conn, id, publish, &places);
                 }
             }
+        }
+    }
+
+    fn subscribe_topics(
+        &mut self,
+        now: Now,
+        conn: u32,
+        id: Option<&str>,
+        topics: &Names<'_>,
+        places: &[Place],
+    ) {
+        for (name, topic) in topics.as_slice().iter().enumerate() {
+            match self.subscribe(conn, topic, answer_of(places, name)) {
+                Ok(()) => self.reply(conn, |out| {
+                    dialect::subscribed(out, id, topic, now.wall);
+                }),
+                Err(refusal) => self.refuse(now, conn, id, refusal, Some(topic)),
+            }
+        }
+        self.count_topics();
+    }
+
+    fn publish_topics(
+        &mut self,
+        now: Now,
+        conn: u32,
+        id: Option<&str>,
+        publish: &Publish<'_>,
+        places: &[Place],
+    ) {
+        if let Err(refusal) = self.publish_for(now, conn, id, publish, answer_of(places, 0)) {
+            self.refuse(now, conn, id, refusal, Some(publish.topic));
         }
     }
 
@@ -112,6 +158,7 @@ impl Hub {
             Some(verifier) => verifier.verify(token, now.wall).ok(),
             None => None,
         };
+        let verified = verified.filter(|identity| self.policy.tenants.admits(identity.tenant()));
         let Some(identity) = verified else {
             self.metrics.auth_failures_total.add(1);
             let slot = &mut self.slots[conn];
@@ -137,41 +184,5 @@ impl Hub {
             self.withdraw_forbidden(now, conn);
         }
         self.rearm(now, conn);
-    }
-
-    fn publish_topics(
-        &mut self,
-        now: Now,
-        conn: u32,
-        id: Option<&str>,
-        publish: &Publish<'_>,
-    ) -> Result<(), Refusal> {
-        let topic =
-            Topic::parse(publish.topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
-        self.judge(conn, Action::Publish, topic.into())?;
-        if self.gone_by.is_some() {
-            return Err(Refusal::ShuttingDown);
-        }
-        // The fan-out changes slots but never looks at identities: the publisher's steps aside.
-        let slot = &mut self.slots[conn];
-        let key = ConnKey { index: conn, generation: slot.generation };
-        let at = Address { shard: self.id, conn: key };
-        let identity = slot.identity.take();
-        let publication = Publication {
-            topic: topic.as_str(),
-            topic_hash: topic.hash(),
-            event: publish.event,
-            data: publish.data,
-            metadata: publish.metadata,
-            sender: identity.as_deref().map(crate::auth::Identity::user_id),
-            at: now.wall,
-            position: None,
-            from: Some(ConnectionId { node: self.node, at }),
-            verbatim: None,
-            sender_in_metadata: false,
-        };
-        self.publish_from(now, key, id, publish.echo, &publication);
-        self.slots[conn].identity = identity;
-        Ok(())
     }
 }
