@@ -82,6 +82,23 @@ pub const CORK_BYTES_MAX: usize = 64 << 10;
 /// Milliseconds of one tick of the timer wheel: deadlines are that exact, and ticks are counted for
 /// eight years.
 pub const TICK_MS: u64 = 64;
+/// Items of a list that an answer holds beside or without a page's limit: tenants, topics and users
+/// in a report.
+pub const LIST_ITEMS_MAX: usize = 1000;
+/// Bytes of names or messages in one answer, but for its last item; a page is cut short there.
+pub const LIST_BYTES_MAX: usize = 256 << 10;
+/// Connections or topics that a shard looks at for one answer; a page is cut short there.
+pub const LIST_PLACES_MAX: usize = 10_000;
+/// Questions that make up one page at most; it is cut short there.
+pub const LIST_STEPS_MAX: usize = 1000;
+/// Subscriptions that a connection's report names.
+pub const SUBSCRIPTIONS_TOLD_MAX: usize = 1000;
+/// Inquiries of one shard, to itself and others, that are not answered.
+pub const INQUIRIES_MAX: usize = 10_000;
+/// Answers of shards that a shard takes up for its `admin` connections in one flush.
+pub const OPERATOR_ANSWERS_PER_TURN: usize = 16;
+/// Requests of one `admin` connection that wait for the one before them.
+pub const OPERATOR_REQUESTS_MAX: usize = 100;
 /// Publishes over HTTP whose deliveries one shard counts at a time.
 pub const RECEIPTS_MAX: usize = 100_000;
 /// Topics whose history one shard keeps; a publish to one more drops the least recently used.

@@ -105,8 +105,8 @@ pub struct ConnectionFacts {
     pub tenant: Option<Box<str>>,
     /// Its user's roles.
     pub roles: Vec<Box<str>>,
-    /// The endpoint it came in by, an index into the list of endpoints.
-    pub endpoint: u8,
+    /// The path of the endpoint it came in by.
+    pub endpoint: Box<str>,
     /// The client's address.
     pub address: IpAddr,
     /// When it came.

@@ -6,8 +6,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::text::{Object, is_refused};
 use crate::close::Refusal;
-use crate::limits::{BATCH_ITEMS_MAX, JSON_NESTING_MAX, REQUEST_ID_BYTES_MAX};
+use crate::limits::{BATCH_ITEMS_MAX, REQUEST_ID_BYTES_MAX};
 use crate::message::{Position, Publication};
 use crate::time::Timestamp;
 use crate::topic::{Topic, TopicBounds};
@@ -40,6 +41,8 @@ pub struct Checked {
     data: Box<str>,
     event: Option<Box<str>>,
     metadata: Box<str>,
+    /// Who sent it, as the application says in `metadata`; the broker does not know.
+    sender: Option<Box<str>>,
     /// Names the publish, a string or number as written: the same id on the same topic is not
     /// published again for a while.
     pub id: Option<Box<str>>,
@@ -102,7 +105,6 @@ impl Checked {
         if !item.id.is_none_or(|id| is_id(id) && id.get().len() <= REQUEST_ID_BYTES_MAX) {
             return Err(Refusal::IllTyped("id"));
         }
-        let is_refused = |text: &RawValue| has_lone_surrogate(text.get()) || is_deep(text.get());
         if [item.data, item.metadata].into_iter().flatten().any(is_refused) {
             return Err(Refusal::BadJson);
         }
@@ -115,6 +117,7 @@ impl Checked {
             data: data.get().into(),
             event: item.event_type.map(|event| event.get().into()),
             metadata: metadata.into(),
+            sender: item.metadata.and_then(sender),
             id: item.id.map(|id| id.get().into()),
         })
     }
@@ -128,53 +131,23 @@ impl Checked {
     pub fn publication(&self, at: Timestamp) -> Publication<'_> {
         Publication {
             event: self.event.as_deref(),
-            // The application may say in here who sent it; the broker does not know.
             metadata: &self.metadata,
+            sender: self.sender.as_deref(),
+            // It stays where the application wrote it.
+            sender_in_metadata: self.sender.is_some(),
             ..Publication::of_server(&self.topic, &self.data, at)
         }
     }
 }
 
-/// Whether well formed JSON holds an escape of one half of a surrogate pair without the other.
-fn has_lone_surrogate(json: &str) -> bool {
-    let unit = |at: usize| {
-        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut rest = 0;
-    while let Some(found) = json[rest..].find('\\') {
-        let at = rest + found;
-        rest = at + 2;
-        match unit(at) {
-            Some(0xd800..=0xdbff) => match unit(at + 6) {
-                Some(0xdc00..=0xdfff) => rest = at + 12,
-                _ => return true,
-            },
-            Some(0xdc00..=0xdfff) => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Whether well formed JSON is nested deeper than a message may be.
-fn is_deep(json: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    json.bytes().any(|byte| {
-        match byte {
-            _ if std::mem::take(&mut escaped) => {}
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth -= 1,
-            _ => {}
-        }
-        depth > JSON_NESTING_MAX
-    })
-}
-
 fn is_digit_first(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// The `senderId` of a `metadata` object, where it is a string.
+fn sender(metadata: &RawValue) -> Option<Box<str>> {
+    let sender = Object::of(metadata)?.last("senderId")?;
+    serde_json::from_str::<String>(sender.get()).ok().map(Into::into)
 }
 
 /// The members of an object's text, without its braces.
@@ -243,25 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn nesting() {
-        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(!is_deep(&nested(JSON_NESTING_MAX)));
-        assert!(is_deep(&nested(JSON_NESTING_MAX + 1)));
-        assert!(!is_deep(&serde_json::to_string(&("[\"\\".repeat(5000))).unwrap()));
-    }
-
-    #[test]
-    fn lone_surrogates() {
-        for (text, lone) in [
-            (r#""\ud83d\ude00""#, false),
-            (r#""\\ud83d""#, false),
-            (r#""\u00e9\n\"""#, false),
-            (r#""\ud83d""#, true),
-            (r#""\ude00\ud83d""#, true),
-            (r#"{"\ud83d\u0041":1}"#, true),
-            (r#""é\ud83dé""#, true),
+    fn a_sender_stays_in_the_metadata() {
+        for (metadata, sender) in [
+            (r#"{"k":1,"senderId":"a\"b"}"#, Some("a\"b")),
+            (r#"{"senderId":"a","sender\u0049d":"b"}"#, Some("b")),
+            (r#"{"senderId":7}"#, None),
+            (r#"{"k":{"senderId":"a"}}"#, None),
+            ("{}", None),
         ] {
-            assert_eq!(has_lone_surrogate(text), lone, "{text}");
+            let body = read(&format!(r#"{{"topic":"a","data":1,"metadata":{metadata}}}"#));
+            let publication = body.items[0].as_ref().unwrap().publication(Timestamp(1));
+            assert_eq!(publication.sender, sender, "{metadata}");
+            assert_eq!(publication.sender_in_metadata, sender.is_some());
+            assert_eq!(format!("{{{}}}", publication.metadata), metadata);
         }
     }
 

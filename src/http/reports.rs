@@ -1,4 +1,4 @@
-//! What the broker tells of itself: `/health`, `/ready`, `/metrics`, `/api/stats`.
+//! What the broker tells of itself to whoever asks: `/health`, `/ready`, `/metrics`.
 //!
 //! Made from the shards' counters as they stand, so that a report asks nothing of a busy shard.
 //! Protocols.md section 7.
@@ -75,41 +75,12 @@ impl Facts<'_> {
                     "status": if self.draining { "draining" } else { "healthy" },
                     "connections": self.sum(|shard| shard.connections.get()),
                     "rooms": self.sum(|shard| shard.topics.get()),
-                    "uptime": self.now.mono_ms / 1000,
+                    // In milliseconds, as the system had it that this one replaces.
+                    "uptime": self.now.mono_ms,
                     "redis": {"connected": false, "latency": null},
                     "timestamp": self.now.wall.to_string(),
                 },
                 "status": word,
-            }),
-        )
-    }
-
-    /// `GET /api/stats`: every counter, of all shards and of each.
-    pub fn stats(&self) -> Answer {
-        let mut totals = serde_json::Map::new();
-        let mut shards = Vec::new();
-        for shard in self.shards {
-            let mut own = serde_json::Map::new();
-            for reading in shard.readings() {
-                own.insert(camel(reading.name), reading.value.into());
-                let total = totals.entry(camel(reading.name)).or_insert_with(|| 0.into());
-                *total = total.as_u64().unwrap_or(0).wrapping_add(reading.value).into();
-            }
-            shards.push(serde_json::Value::from(own));
-        }
-        let closed: serde_json::Map<_, _> = Close::ALL
-            .iter()
-            .map(|close| (label(*close), self.sum(|shard| shard.closed_for(*close).get()).into()))
-            .collect();
-        super::json(
-            StatusCode::OK,
-            &json!({
-                "uptime": self.now.mono_ms / 1000,
-                "timestamp": self.now.wall.to_string(),
-                "draining": self.draining,
-                "totals": totals,
-                "closed": closed,
-                "shards": shards,
             }),
         )
     }
@@ -199,23 +170,35 @@ fn label(close: Close) -> String {
     close.reason().replace([' ', '-'], "_").to_ascii_lowercase()
 }
 
-/// `bytes_sent_total` as JSON spells it: `bytesSentTotal`.
-fn camel(name: &str) -> String {
-    let mut parts = name.split('_');
-    let mut camel = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (first, rest) = part.split_at(1);
-        camel.push_str(&first.to_ascii_uppercase());
-        camel.push_str(rest);
-    }
-    camel
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::time::Timestamp;
     use http_body_util::BodyExt;
+
+    fn text(answer: Answer) -> String {
+        let body = answer.into_body().collect();
+        let bytes = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes();
+        String::from_utf8(bytes.into()).unwrap()
+    }
+
+    #[test]
+    fn readiness_tells_milliseconds() {
+        let shards = [ShardMetrics::new()];
+        let now = Now { mono_ms: 3_600_000, wall: Timestamp(1_734_180_000_000) };
+        let mut facts = Facts { shards: &shards, now, draining: false, process: Process::default };
+        let read = |answer| serde_json::from_str::<serde_json::Value>(&text(answer)).unwrap();
+        let ready = read(facts.ready());
+        assert_eq!(ready["websocket"]["uptime"], 3_600_000);
+        assert_eq!(
+            (&ready["status"], &ready["websocket"]["status"]),
+            (&"ready".into(), &"healthy".into())
+        );
+        assert_eq!(read(facts.health())["uptime"], 3600);
+        facts.draining = true;
+        assert_eq!(facts.ready().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(read(facts.ready())["status"], "draining");
+    }
 
     #[test]
     fn metrics_are_in_the_text_format() {
@@ -230,9 +213,7 @@ mod tests {
             ..Process::default()
         };
         let answer = Facts { shards: &shards, now, draining: false, process }.metrics();
-        let body = answer.into_body().collect();
-        let bytes = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes();
-        let text = std::str::from_utf8(&bytes).unwrap();
+        let text = text(answer);
         assert!(text.contains("\nshardwire_connections{shard=\"1\"} 2\n"), "{text}");
         assert!(text.contains("reason=\"server_shutting_down\"} 3\n"));
         assert!(text.contains("\nprocess_cpu_seconds_total 61.000200\n"), "{text}");
@@ -245,10 +226,5 @@ mod tests {
             assert!(value.parse::<f64>().unwrap() >= 0.0);
             assert!(seen.insert(series), "{series} twice");
         }
-    }
-
-    #[test]
-    fn names_in_json() {
-        assert_eq!(camel("bytes_sent_total"), "bytesSentTotal");
     }
 }

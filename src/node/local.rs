@@ -18,7 +18,6 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::audience::Audience;
 use crate::close::Refusal;
-use crate::http::publish::Checked;
 use crate::interest::ShardSet;
 use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
 use crate::mail::{Answer, ConnKey};
@@ -84,10 +83,13 @@ impl Local {
     ///
     /// # Errors
     /// As [`Shard::publish`].
-    pub(super) fn publish(&self, item: &Checked) -> Result<oneshot::Receiver<Settled>, Refusal> {
+    pub(super) fn publish(
+        &self,
+        publication: &Publication<'_>,
+    ) -> Result<oneshot::Receiver<Settled>, Refusal> {
         let now = clock::now();
         let shard = &mut *self.shard.borrow_mut();
-        let published = shard.publish(now, &item.publication(now.wall));
+        let published = shard.publish(now, publication);
         let ticket = published.inspect_err(|_| self.metrics().publishes_refused_total.add(1))?;
         if shard.is_full() {
             shard.flush(now, &mut *self.sockets.borrow_mut());
@@ -101,7 +103,6 @@ impl Local {
     ///
     /// # Errors
     /// As [`Shard::announce`].
-    #[expect(dead_code, reason = "no route announces in this version")]
     pub(super) fn announce(
         &self,
         publication: &Publication<'_>,
@@ -118,7 +119,6 @@ impl Local {
     ///
     /// # Errors
     /// As [`Shard::inquire`].
-    #[expect(dead_code, reason = "no route asks in this version")]
     pub(super) fn inquire(
         &self,
         query: &Arc<Query>,

@@ -4,6 +4,8 @@
 //! `cli/serve` with signals, a test with a call. What a shard does is `shard/`; here it gets its
 //! sockets, its clock and its neighbours.
 
+mod api;
+mod asking;
 mod census;
 pub mod clock;
 mod common;

@@ -6,7 +6,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use tokio::sync::oneshot;
@@ -15,12 +14,14 @@ use crate::close::Refusal;
 use crate::http::publish::{Body, Checked, Published, result};
 use crate::http::{self, Answer};
 use crate::limits::{BATCH_BODY_FACTOR, BATCH_ITEMS_PER_TURN, RETRY_MS};
+use crate::node::api::{body, too_large};
 use crate::node::clock;
 use crate::node::local::Local;
 use crate::node::remembered::{Claim, Outcome};
 use crate::shard::Settled;
 
-type Results = Result<Published, Refusal>;
+/// What came of one publish.
+pub(super) type Results = Result<Published, Refusal>;
 
 /// Answers a request that may publish.
 pub(super) async fn answer(local: &Rc<Local>, request: Request<Incoming>) -> Answer {
@@ -57,10 +58,7 @@ pub(super) async fn answer(local: &Rc<Local>, request: Request<Incoming>) -> Ans
     };
     match outcome {
         Ok(_) => http::json(StatusCode::OK, &result(&outcome, id)),
-        Err(refusal) => {
-            let status = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::BAD_REQUEST);
-            http::error(status, &refusal.to_string())
-        }
+        Err(refusal) => http::refused(refusal),
     }
 }
 
@@ -68,14 +66,7 @@ async fn read(local: &Local, request: Request<Incoming>) -> Result<Body, Answer>
     let live = local.common.live();
     let policy = &live.policy;
     let bytes_max = policy.message_bytes_max;
-    let body = Limited::new(request.into_body(), bytes_max * BATCH_BODY_FACTOR).collect();
-    let too_large = || http::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-    let body = match tokio::time::timeout(live.request_timeout, body).await {
-        Err(_) => return Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(http::error(StatusCode::BAD_REQUEST, "the body broke off")),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
+    let body = body(&live, request, bytes_max * BATCH_BODY_FACTOR).await?;
     let read = Body::read(&body, policy.topic_bounds)
         .map_err(|error| http::error(StatusCode::BAD_REQUEST, &error))?;
     if !read.is_batch && body.len() > bytes_max {
@@ -97,7 +88,7 @@ fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
         Err(refusal) => return Begun::Refused(*refusal),
     };
     let Some(id) = &item.id else {
-        return local.publish(item).map_or_else(Begun::Refused, Begun::Counting);
+        return publish(local, item).map_or_else(Begun::Refused, Begun::Counting);
     };
     match local.common.remembered.claim(item.topic(), id, clock::now().mono_ms) {
         Claim::Theirs(outcome) => Begun::Remembered(outcome),
@@ -106,7 +97,7 @@ fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
             Begun::Refused(Refusal::Overloaded)
         }
         Claim::Ours(settle, outcome) => {
-            match local.publish(item) {
+            match publish(local, item) {
                 Err(refusal) => {
                     local.common.remembered.forget(item.topic(), id);
                     settle.send_replace(Some(Err(refusal)));
@@ -123,7 +114,12 @@ fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
     }
 }
 
-async fn settled(counting: oneshot::Receiver<Settled>) -> Results {
+fn publish(local: &Local, item: &Checked) -> Result<oneshot::Receiver<Settled>, Refusal> {
+    local.publish(&item.publication(clock::now().wall))
+}
+
+/// Awaits what came of a publish.
+pub(super) async fn settled(counting: oneshot::Receiver<Settled>) -> Results {
     let settled = counting.await.map_err(|_| Refusal::ShuttingDown)?;
     Ok(Published { delivered: settled.delivered, position: settled.position })
 }

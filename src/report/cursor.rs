@@ -1,7 +1,7 @@
 //! Where a page of a list begins: a place on a shard, as an opaque text.
 //!
 //! Lists are in the order of places and are not kept between two pages: what comes or goes in the
-//! meantime may be seen or not, but nothing that stays is seen twice or passed over.
+//! meantime may be seen or not, but nothing that stays where it is is seen twice or passed over.
 
 use std::fmt;
 use std::str::FromStr;

@@ -7,7 +7,12 @@
 //! section 7, section 11 "HTTP API" and "admin dialect".
 
 mod cursor;
+mod figures;
+mod lists;
 mod plan;
+#[cfg(test)]
+mod tests;
+mod text;
 
 pub use cursor::{Cursor, NotACursor};
 pub use plan::{Plan, Step};

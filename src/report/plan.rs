@@ -1,20 +1,28 @@
 //! The steps from what is wanted to the text of it.
 //!
-//! In this version a plan knows whom to ask first, and its text is empty: nobody drives one yet.
+//! A list is asked of one shard after the other until its page is full; most else of all shards at
+//! once, and put together. What a shard says is never trusted to be whole: a page is what came, and
+//! where it goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Around, Cursor, NotFound, Page, Wanted};
+use super::figures;
+use super::lists::{ConnectionList, TopicList};
+use super::text::{self, Text};
+use super::{Around, NotFound, Page, Wanted};
 use crate::audience::Audience;
 use crate::connection::ConnectionId;
 use crate::interest::{ShardSet, home_of};
-use crate::query::{Found, Query};
+use crate::limits::{LIST_ITEMS_MAX, PAGE_ITEMS_MAX};
+use crate::message::Position;
+use crate::query::{Found, Present, Query};
 use crate::topic::name_hash;
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Ask these shards, and give what they say to [`Plan::told`].
+    /// Ask these shards, one at least, and give what they say to [`Plan::told`].
     Ask {
         /// The question.
         query: Arc<Query>,
@@ -27,58 +35,138 @@ pub enum Step {
 
 /// A report that is being made.
 #[derive(Debug)]
-pub struct Plan;
+pub struct Plan(State);
+
+/// What was asked last.
+#[derive(Debug)]
+enum State {
+    Tally,
+    /// The topics of figures, with what the tally came to.
+    Figures(BTreeMap<Box<str>, u64>, TopicList),
+    Connections(ConnectionList),
+    Connection,
+    Topics(TopicList),
+    /// By name, of the topic.
+    Subscribers(Box<str>),
+    /// By name and pattern, with the subscribers by name.
+    Matching(Box<str>, u64),
+    /// The place of a topic, with its subscribers and all connections.
+    Place(Box<str>, u64, u64),
+    Presence,
+    History,
+    Disconnect,
+    DisconnectOne,
+}
+
+impl Step {
+    fn ask(query: Query, of: ShardSet) -> Self {
+        Self::Ask { query: Arc::new(query), of }
+    }
+
+    fn done(text: Text) -> Self {
+        Self::Done(Ok(text.into_string()))
+    }
+}
 
 impl Plan {
     /// Begins a report.
     pub fn begin(wanted: Wanted, around: &Around) -> (Self, Step) {
         let all = ShardSet::all(around.shards);
-        let (query, of) = match wanted {
-            Wanted::Stats => (Query::Tally, all),
+        let (state, query, of) = match wanted {
+            Wanted::Stats => (State::Tally, Query::Tally, all),
             Wanted::Connections { of, page } => {
-                let (from, on) = begins_at(page);
-                (Query::Connections { of, from, limit: page.limit }, on)
+                let list = ConnectionList::new(of, page);
+                let (query, of) = list.first();
+                (State::Connections(list), query, of)
             }
             Wanted::Connection(id) => {
                 let of = Audience::Connection(id.at.conn);
-                (Query::Connections { of, from: id.at.conn.index, limit: 1 }, owner(id, around))
+                let query = Query::Connections { of, from: id.at.conn.index, limit: 1 };
+                (State::Connection, query, owner(id, around))
             }
             Wanted::Topics { prefix, page } => {
-                let (from, on) = begins_at(page);
-                (Query::Topics { from, limit: page.limit, prefix }, on)
+                let list = TopicList::new(prefix, page);
+                let (query, of) = list.first();
+                (State::Topics(list), query, of)
             }
-            Wanted::Topic(topic) | Wanted::Presence(topic) => (Query::Presence(topic), all),
+            Wanted::Topic(topic) => {
+                let query = Query::Subscribers([topic.clone()].into());
+                (State::Subscribers(topic), query, all)
+            }
+            Wanted::Presence(topic) => (State::Presence, Query::Presence(topic), all),
             Wanted::History { topic, since, limit } => {
-                let home = ShardSet::only(home_of(name_hash(&topic), around.shards));
-                (Query::History { topic, after: since, limit }, home)
+                let home = home(&topic, around);
+                (State::History, Query::History { topic, after: since, limit }, home)
             }
             Wanted::Disconnect { of, code, reason } => {
-                (Query::Disconnect { of, code, reason }, all)
+                (State::Disconnect, Query::Disconnect { of, code, reason }, all)
             }
             Wanted::DisconnectOne { id, code, reason } => {
                 let of = Audience::Connection(id.at.conn);
-                (Query::Disconnect { of, code, reason }, owner(id, around))
+                (State::DisconnectOne, Query::Disconnect { of, code, reason }, owner(id, around))
             }
         };
         // A shard that is not there, or nobody's: what was named is not either.
         let is_there = !of.is_empty() && of.iter().all(|shard| shard < around.shards);
-        if is_there {
-            (Self, Step::Ask { query: Arc::new(query), of })
-        } else {
-            (Self, Step::Done(Err(NotFound)))
-        }
+        let step = if is_there { Step::ask(query, of) } else { Step::Done(Err(NotFound)) };
+        (Self(state), step)
     }
 
     /// Takes what the shards said that were asked last.
-    pub fn told(&mut self, _parts: Vec<(u8, Found)>, _around: &Around) -> Step {
-        Step::Done(Ok("{}".into()))
+    pub fn told(&mut self, parts: Vec<(u8, Found)>, around: &Around) -> Step {
+        let state = std::mem::replace(&mut self.0, State::Tally);
+        let (state, query, of) = match state {
+            State::Tally => {
+                let tally = tally(parts);
+                let page = Page { limit: PAGE_ITEMS_MAX, cursor: None };
+                let list = TopicList::new("".into(), page);
+                let (query, of) = list.first();
+                (State::Figures(tally, list), query, of)
+            }
+            State::Figures(tally, mut list) => match list.told(parts, around.shards) {
+                Some((query, of)) => (State::Figures(tally, list), query, of),
+                None => return Step::done(figures::figures(&tally, &list, around)),
+            },
+            State::Connections(mut list) => match list.told(parts, around.shards) {
+                Some((query, of)) => (State::Connections(list), query, of),
+                None => return Step::done(list.text()),
+            },
+            State::Topics(mut list) => match list.told(parts, around.shards) {
+                Some((query, of)) => (State::Topics(list), query, of),
+                None => return Step::done(list.text()),
+            },
+            State::Connection => return connection(parts),
+            State::Subscribers(topic) => {
+                let subscribers = sum(parts);
+                let query = Query::Presence(topic.clone());
+                (State::Matching(topic, subscribers), query, ShardSet::all(around.shards))
+            }
+            State::Matching(topic, subscribers) => {
+                let (_, connections) = present(parts);
+                let query = Query::History { topic: topic.clone(), after: u64::MAX, limit: 0 };
+                let home = home(&topic, around);
+                (State::Place(topic, subscribers, connections), query, home)
+            }
+            State::Place(topic, subscribers, connections) => {
+                let position = history(parts).map(|(position, _)| position);
+                return Step::done(topic_text(&topic, subscribers, connections, position));
+            }
+            State::Presence => {
+                let (people, connections) = present(parts);
+                return Step::done(text::presence(&people, connections));
+            }
+            State::History => return Step::done(text::history(history(parts))),
+            State::Disconnect => return Step::done(disconnected(sum(parts))),
+            State::DisconnectOne => {
+                return match sum(parts) {
+                    0 => Step::Done(Err(NotFound)),
+                    count => Step::done(disconnected(count)),
+                };
+            }
+        };
+        self.0 = state;
+        Step::ask(query, of)
     }
-}
-
-/// The first place of a page, and the shard that it is on.
-fn begins_at(page: Page) -> (u32, ShardSet) {
-    let Cursor { shard, index } = page.cursor.unwrap_or(Cursor { shard: 0, index: 0 });
-    (index, ShardSet::only(shard))
 }
 
 /// The shard that would have a connection; none where it is another node's.
@@ -86,8 +174,96 @@ fn owner(id: ConnectionId, around: &Around) -> ShardSet {
     if id.node == around.node { ShardSet::only(id.at.shard) } else { ShardSet::all(0) }
 }
 
+fn home(topic: &str, around: &Around) -> ShardSet {
+    ShardSet::only(home_of(name_hash(topic), around.shards))
+}
+
+/// Connections by tenant, the first tenants by name.
+fn tally(parts: Vec<(u8, Found)>) -> BTreeMap<Box<str>, u64> {
+    let mut all = BTreeMap::new();
+    for (_, found) in parts {
+        let Found::Tally(tenants) = found else { continue };
+        for (tenant, connections) in tenants {
+            *all.entry(tenant).or_insert(0) += connections;
+        }
+    }
+    // Each shard gave its first: those behind the first of all may be less than there are.
+    while all.len() > LIST_ITEMS_MAX {
+        all.pop_last();
+    }
+    all
+}
+
+fn connection(parts: Vec<(u8, Found)>) -> Step {
+    for (_, found) in parts {
+        if let Found::Connections { items, .. } = found
+            && let Some(facts) = items.first()
+        {
+            let mut text = Text::default();
+            text::connection(&mut text, facts);
+            return Step::done(text);
+        }
+    }
+    Step::Done(Err(NotFound))
+}
+
+/// The numbers that were told, all together.
+fn sum(parts: Vec<(u8, Found)>) -> u64 {
+    let number = |(_, found)| match found {
+        Found::Subscribers(counts) => counts.iter().sum(),
+        Found::Disconnected(count) => count,
+        _ => 0,
+    };
+    parts.into_iter().map(number).sum()
+}
+
+/// The first users by name, each with the connections on all shards; and all connections.
+fn present(parts: Vec<(u8, Found)>) -> (Vec<Present>, u64) {
+    let (mut all, mut connections) = (BTreeMap::new(), 0);
+    for (_, found) in parts {
+        let Found::Presence { people, connections: here } = found else { continue };
+        connections += here;
+        for Present { user, tenant, connections } in people {
+            *all.entry((user, tenant)).or_insert(0) += connections;
+        }
+    }
+    let first = all.into_iter().take(LIST_ITEMS_MAX);
+    let people =
+        first.map(|((user, tenant), connections)| Present { user, tenant, connections }).collect();
+    (people, connections)
+}
+
+fn history(parts: Vec<(u8, Found)>) -> Option<(Position, text::Messages)> {
+    parts.into_iter().find_map(|(_, found)| match found {
+        Found::History(history) => history,
+        _ => None,
+    })
+}
+
+fn disconnected(count: u64) -> Text {
+    let mut text = Text::default();
+    text.open('{').key("disconnected").number(count).close('}');
+    text
+}
+
+fn topic_text(topic: &str, subscribers: u64, connections: u64, place: Option<Position>) -> Text {
+    let mut text = Text::default();
+    text.open('{').key("topic").string(topic).key("subscribers").number(subscribers);
+    text.key("connections").number(connections).key("history");
+    match place {
+        None => text.raw("null"),
+        Some(Position { epoch, offset }) => {
+            text.open('{').key("epoch").string(&epoch.to_string());
+            text.key("offset").number(offset).close('}')
+        }
+    };
+    text.close('}');
+    text
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Cursor;
     use super::*;
     use crate::mail::{Address, ConnKey};
     use crate::time::{Now, Timestamp};

@@ -29,6 +29,7 @@ impl Shard {
         hub.interest.check(names.map(Pattern::checked));
         hub.receipts.check();
         hub.asking.check(&hub.slots);
+        hub.people.check(&hub.slots);
     }
 
     /// Asserts that nothing is left of what came in: no connection, no mail kept back, nobody's
@@ -41,6 +42,7 @@ impl Shard {
         self.check(now);
         let hub = &self.hub;
         assert_eq!((hub.slots.len(), hub.post.spilled(), hub.receipts.open()), (0, 0, 0));
+        assert_eq!((hub.inquiries.open(), hub.operators.len()), (0, 0));
         assert_eq!((hub.topics.topic_count(), hub.topics.pattern_count()), (0, 0));
         assert_eq!(hub.wheel.next(), None);
         hub.check_nobody_waits();
@@ -62,7 +64,7 @@ impl Shard {
     /// Bytes of heap by part, where a part can tell; idle connections have no others but the text
     /// of their identities.
     #[doc(hidden)]
-    pub fn heap_bytes(&self) -> [(&'static str, usize); 5] {
+    pub fn heap_bytes(&self) -> [(&'static str, usize); 6] {
         let hub = &self.hub;
         let slots = hub.slots.indices();
         let identities = slots.iter().filter_map(|conn| hub.slots[*conn].identity.as_ref());
@@ -72,6 +74,7 @@ impl Shard {
             ("topic index", hub.topics.heap_bytes()),
             ("timer wheel", hub.wheel.heap_bytes()),
             ("identities", identities),
+            ("people", hub.people.heap_bytes()),
             ("outbox", hub.outbox.heap_bytes()),
         ]
     }

@@ -37,6 +37,11 @@ pub(super) enum End {
 impl Hub {
     /// Begins to end a connection: it hears why, and no message any more.
     pub(super) fn begin_close(&mut self, now: Now, conn: u32, close: Close) {
+        self.close_with(now, conn, close, (close.code(), close.reason()));
+    }
+
+    /// The same, and what it hears is given: the code and the reason.
+    pub(super) fn close_with(&mut self, now: Now, conn: u32, close: Close, heard: (u16, &str)) {
         if self.slots[conn].phase != Phase::Open {
             return;
         }
@@ -47,7 +52,7 @@ impl Hub {
         let broken = matches!(close, Close::Protocol | Close::BadUtf8 | Close::TooLarge);
         slot.phase = if broken { Phase::Failing } else { Phase::Closing };
         let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
-            frame::put_close(out, Some(close.code()), close.reason());
+            frame::put_close(out, Some(heard.0), heard.1);
         });
         self.outbox.queue(conn, &mut slot.pending, range);
         self.close_by(now, conn);
@@ -214,6 +219,8 @@ impl Hub {
         self.metrics.connections_ended_total.add(1);
         self.wheel.cancel(conn);
         let address = slot.address;
+        let key = ConnKey { index: conn, generation: slot.generation };
+        self.operators.forget(key);
         self.slots.remove(conn);
         port.close(conn, address);
     }

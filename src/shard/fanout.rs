@@ -20,8 +20,8 @@ use crate::topic::Topic;
 use crate::wire::topics as dialect;
 
 impl Hub {
-    /// Queues a message for every subscriber on this shard; says for how many.
-    pub(super) fn fan_out(&mut self, publication: &Publication<'_>, skip: Option<ConnKey>) -> u64 {
+    /// A stamp that no connection has, for whoever must see each once.
+    pub(super) fn next_stamp(&mut self) -> u32 {
         self.stamp = self.stamp.wrapping_add(1);
         if self.stamp == 0 {
             // Once in four billion messages: stamps of the last round must not look new.
@@ -30,6 +30,12 @@ impl Hub {
             }
             self.stamp = 1;
         }
+        self.stamp
+    }
+
+    /// Queues a message for every subscriber on this shard; says for how many.
+    pub(super) fn fan_out(&mut self, publication: &Publication<'_>, skip: Option<ConnKey>) -> u64 {
+        self.next_stamp();
         let Self { topics, slots, outbox, encoder, policy, stamp, .. } = self;
         let mut encoded: [Option<Range>; LANES] = [None; LANES];
         let mut delivered = 0;
@@ -176,7 +182,7 @@ impl Hub {
         self.metrics.mails_taken_total.add(1);
         match request {
             Request::Sequence { .. } => self.sequence(now, request),
-            Request::Ask { query, answer } => self.on_ask(&query, answer),
+            Request::Ask { query, answer } => self.on_ask(now, &query, answer),
             Request::Answered { ticket, answer } => self.answered(now, ticket, answer),
         }
     }

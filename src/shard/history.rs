@@ -93,11 +93,13 @@ impl History {
         message
     }
 
-    /// What is kept of a topic from an offset on, the oldest first, and where it stands.
-    pub fn since(
+    /// What is kept of a topic behind an offset, the oldest first, and where the topic stands.
+    /// `bound`: messages at most, and bytes behind which none is added.
+    pub fn after(
         &mut self,
         topic: &str,
         offset: u64,
+        bound: (usize, usize),
         now: Now,
     ) -> Option<(Position, Vec<Arc<Message>>)> {
         let log = self.logs.iter_mut().find_map(|logs| logs.peek_mut(topic))?;
@@ -105,8 +107,17 @@ impl History {
             self.bytes -= log.drop_oldest();
         }
         let first = log.last + 1 - log.kept.len() as u64;
-        let skip = usize::try_from(offset.saturating_sub(first)).unwrap_or(usize::MAX);
-        let kept = log.kept.iter().skip(skip).map(|(_, message)| Arc::clone(message)).collect();
+        let skip = offset.saturating_add(1).saturating_sub(first);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(log.kept.len());
+        let (messages_max, bytes_max) = bound;
+        let mut bytes = 0;
+        let fits = |message: &&Arc<Message>| {
+            let before = bytes;
+            bytes += message.bytes();
+            before <= bytes_max
+        };
+        let behind = log.kept.range(skip..).map(|(_, message)| message);
+        let kept = behind.take(messages_max).take_while(fits).map(Arc::clone).collect();
         let last = Position { epoch: log.epoch, offset: log.last };
         self.tell();
         Some((last, kept))
@@ -210,14 +221,21 @@ mod tests {
             let kept = history.append(message("a.b"), 0, &rule, at(n * 1000));
             assert_eq!(kept.publication().position, Some(Position { epoch: 7, offset: n }));
         }
-        let offsets = |history: &mut History, since, now| -> Vec<u64> {
-            let (last, kept) = history.since("a.b", since, at(now)).unwrap();
+        let offsets = |history: &mut History, after, now| -> Vec<u64> {
+            let bound = (2, usize::MAX);
+            let (last, kept) = history.after("a.b", after, bound, at(now)).unwrap();
             assert_eq!(last, Position { epoch: 7, offset: 5 });
             kept.iter().map(|message| message.publication().position.unwrap().offset).collect()
         };
-        assert_eq!(offsets(&mut history, 0, 5000), [3, 4, 5]);
-        assert_eq!(offsets(&mut history, 5, 5000), [5]);
-        assert!(offsets(&mut history, 9, 5000).is_empty());
+        assert_eq!(offsets(&mut history, 0, 5000), [3, 4]);
+        assert_eq!(offsets(&mut history, 3, 5000), [4, 5]);
+        assert_eq!(offsets(&mut history, 4, 5000), [5]);
+        for after in [5, 9, u64::MAX] {
+            assert!(offsets(&mut history, after, 5000).is_empty());
+        }
+        // One that is over the bound by itself comes alone.
+        let (_, kept) = history.after("a.b", 0, (9, 0), at(5000)).unwrap();
+        assert_eq!(kept.len(), 1);
         assert_eq!(offsets(&mut history, 0, 14_000), [5]);
         assert_eq!(metrics.history_bytes.get(), message("a.b").bytes() as u64);
         history.sweep(at(14_999), 10);
@@ -240,8 +258,8 @@ mod tests {
         assert_eq!(history.sweep_due_ms(), Some(11_000));
         history.sweep(at(11_000), 10);
         assert_eq!(metrics.history_topics.get(), 1);
-        assert!(history.since("a", 0, at(1 << 40)).is_some());
-        assert!(history.since("b.c", 0, at(11_000)).is_none());
+        assert!(history.after("a", 0, (1, 0), at(1 << 40)).is_some());
+        assert!(history.after("b.c", 0, (1, 0), at(11_000)).is_none());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Unsent};
 use crate::shard::people::People;
 use crate::shard::policy::Policy;
 use crate::shard::receipts::Receipts;
+use crate::shard::session::Operators;
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::topics::Topics;
@@ -101,6 +102,8 @@ pub(super) struct Hub {
     pub(super) receipts: Receipts,
     pub(super) people: People,
     pub(super) inquiries: Inquiries,
+    /// Connections of the dialect `admin` that asked something.
+    pub(super) operators: Operators,
     pub(super) asking: Asking,
     /// The stamp of the last message fanned out.
     pub(super) stamp: u32,

@@ -23,6 +23,7 @@ pub mod pages;
 mod people;
 pub mod policy;
 mod receipts;
+mod report;
 mod review;
 mod session;
 mod slot;
@@ -97,8 +98,7 @@ pub struct Shard {
 impl Shard {
     /// A shard without connections.
     pub fn new(parts: Parts, now: Now) -> Self {
-        // Nothing is reported to connections in this version.
-        let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics: _ } = parts;
+        let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics } = parts;
         let hub = Hub {
             id,
             shards: mailboxes.len() as u8,
@@ -115,6 +115,7 @@ impl Shard {
             receipts: Receipts::default(),
             people: people::People::default(),
             inquiries: inquiry::Inquiries::default(),
+            operators: session::Operators::new(all_metrics),
             asking: asking::Asking::default(),
             stamp: 0,
             gone_by: None,
@@ -223,23 +224,27 @@ impl Shard {
     /// comes with [`Shard::settled`], under the ticket given back.
     ///
     /// # Errors
-    /// As [`Shard::publish`]. In this version always.
+    /// As [`Shard::publish`].
     pub fn announce(
         &mut self,
         _now: Now,
         publication: &Publication<'_>,
         audience: &Arc<Audience>,
     ) -> Result<u64, Refusal> {
-        self.hub.announce(publication, audience)
+        self.hub.announce(publication, audience, None)
     }
 
     /// Asks some shards, perhaps this one too. What they find comes with [`Shard::told`], under the
     /// ticket given back.
     ///
     /// # Errors
-    /// As [`Shard::publish`]. In this version always.
-    pub fn inquire(&mut self, _now: Now, query: &Arc<Query>, of: ShardSet) -> Result<u64, Refusal> {
-        self.hub.inquire(query, of)
+    /// [`Refusal::Overloaded`] when too much mail waits for other shards, or too many inquiries are
+    /// open. A shard that drains still asks and answers.
+    ///
+    /// # Panics
+    /// When `of` is empty or names a shard that is not there.
+    pub fn inquire(&mut self, now: Now, query: &Arc<Query>, of: ShardSet) -> Result<u64, Refusal> {
+        self.hub.inquire(now, query, of, None)
     }
 
     /// An inquiry to which all shards have answered by now.
@@ -307,6 +312,7 @@ impl Shard {
     /// the rest.
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
+        self.hub.stream_figures(now);
         self.intake.go_on(&mut self.hub, now, port);
     }
 
@@ -314,7 +320,13 @@ impl Shard {
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let timers = self.hub.wheel.next().map(Tick::ms);
         let history = self.hub.history.sweep_due_ms();
-        [timers, history].into_iter().flatten().min()
+        let figures = if self.hub.has_operators_answers() {
+            // More than one flush takes up.
+            Some(0)
+        } else {
+            self.hub.operators.due_ms()
+        };
+        [timers, history, figures].into_iter().flatten().min()
     }
 
     /// The kernel has room again for a connection.
@@ -327,6 +339,7 @@ impl Shard {
     /// Ends a turn: mail goes out; each connection with something queued gets it, in one send; some
     /// of those that are over are closed.
     pub fn flush(&mut self, now: Now, port: &mut impl Port) {
+        self.hub.answer_operators(now);
         // First, so that other shards send while this one does.
         self.send_mail();
         self.hub.flush(now, port);

@@ -1,13 +1,15 @@
 //! Receipts: to how many connections a publish of the server side went, over all shards.
 //!
 //! Each shard that a message is mailed to answers with its own number; the shard that mails it on
-//! says how many will. The answers come in any order.
+//! says how many will. The answers come in any order. Whoever asked is the outside, or a connection
+//! of an operator.
 
 use std::collections::HashMap;
 
 use ahash::RandomState;
 
 use crate::limits::RECEIPTS_MAX;
+use crate::mail::ConnKey;
 use crate::message::Position;
 
 /// A publish whose deliveries are counted.
@@ -30,6 +32,8 @@ struct Awaited {
     known: bool,
     delivered: u64,
     position: Option<Position>,
+    /// Whose connection wants to know; `None`: the outside.
+    asker: Option<ConnKey>,
 }
 
 /// One part of a count.
@@ -48,6 +52,8 @@ pub(super) struct Part {
 pub(super) struct Receipts {
     awaited: HashMap<u64, Awaited, RandomState>,
     settled: Vec<Settled>,
+    /// What connections asked.
+    answered: Vec<(ConnKey, Settled)>,
     next_ticket: u64,
 }
 
@@ -57,11 +63,16 @@ impl Receipts {
         self.awaited.len() >= RECEIPTS_MAX
     }
 
-    /// Begins a count.
+    /// Begins a count for the outside.
     pub(super) fn begin(&mut self) -> u64 {
+        self.begin_for(None)
+    }
+
+    /// Begins a count for a connection, or the outside.
+    pub(super) fn begin_for(&mut self, asker: Option<ConnKey>) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.awaited.insert(ticket, Awaited::default());
+        self.awaited.insert(ticket, Awaited { asker, ..Awaited::default() });
         ticket
     }
 
@@ -73,13 +84,27 @@ impl Receipts {
         awaited.known |= part.more.is_some();
         awaited.answers += part.more.map_or(-1, i64::from);
         if awaited.known && awaited.answers == 0 {
-            let Awaited { delivered, position, .. } = *awaited;
+            let Awaited { delivered, position, asker, .. } = *awaited;
             self.awaited.remove(&ticket);
-            self.settled.push(Settled { ticket, delivered, position });
+            let settled = Settled { ticket, delivered, position };
+            match asker {
+                None => self.settled.push(settled),
+                Some(conn) => self.answered.push((conn, settled)),
+            }
         }
     }
 
-    /// Takes a count that is over.
+    /// Takes a count that is over and that a connection asked for.
+    pub(super) fn answered(&mut self) -> Option<(ConnKey, Settled)> {
+        self.answered.pop()
+    }
+
+    /// Whether [`Receipts::answered`] has one.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.answered.is_empty()
+    }
+
+    /// Takes a count that is over and that the outside asked for.
     pub(super) fn settled(&mut self) -> Option<Settled> {
         self.settled.pop()
     }

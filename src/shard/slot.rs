@@ -145,6 +145,17 @@ impl Slots {
         (slot.generation == key.generation && slot.phase != Phase::Free).then_some(slot)
     }
 
+    /// Whether the connection of this name is there.
+    pub fn holds(&self, key: ConnKey) -> bool {
+        let slot = self.pages.get(key.index);
+        slot.is_some_and(|it| it.generation == key.generation && it.phase != Phase::Free)
+    }
+
+    /// Slots there are, taken or not.
+    pub fn places(&self) -> u32 {
+        self.pages.len() as u32
+    }
+
     /// Connections.
     pub fn len(&self) -> usize {
         self.used

@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Request, StatusCode};
 
-use crate::http::{self, Answer, Route, doors};
+use crate::http::{self, Answer, Route, doors, openapi};
+use crate::node::api;
 use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::local::Local;
@@ -38,13 +39,15 @@ pub(super) async fn answer(
     {
         return answer;
     }
-    let facts = local.common.facts();
     match route {
-        Route::Health => facts.health(),
-        Route::Ready => facts.ready(),
-        Route::Metrics => facts.metrics(),
-        Route::Stats => facts.stats(),
+        Route::Health => local.common.facts().health(),
+        Route::Ready => local.common.facts().ready(),
+        Route::Metrics => local.common.facts().metrics(),
         Route::Publish => publishing::answer(local, request).await,
+        Route::Say(to) => api::say(local, to, request).await,
+        Route::Disconnect(whom) => api::disconnect(local, whom, request).await,
+        Route::Report(about) => api::report(local, about, request.uri().query()).await,
+        Route::OpenApi => openapi::answer(),
         Route::WrongMethod(allowed) => {
             let mut answer = http::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

@@ -5,11 +5,13 @@
 //! withdraw what they do not cover any more). A dialect's own session is a file beside this one; the rate
 //! limit is `rate.rs`. Contract: protocols.md sections 3, 6 and 11.
 
+mod admin;
 mod channels;
 mod notice;
 mod rate;
 mod topics;
 
+pub(super) use admin::Operators;
 pub(super) use notice::Notice;
 
 use crate::auth::{self, Verdict};
@@ -55,15 +57,7 @@ impl Hub {
             // An `events` client asks in the same words; what it is delivered differs.
             Dialect::Topics | Dialect::Events => self.on_topics(now, conn, text, payload, scratch),
             Dialect::Channels => self.on_channels(now, conn, text, payload, scratch),
-            // In this version the configuration refuses it; whoever serves it all the same has each
-            // message refused.
-            Dialect::Admin => match self.admit(now, conn, payload.len()) {
-                Admission::Abuse => self.begin_close(now, conn, Close::RateAbuse),
-                Admission::Within | Admission::Over { .. } => {
-                    let refusal = Refusal::UnknownType;
-                    self.tell(now, conn, Notice::Refused { refusal, topic: None });
-                }
-            },
+            Dialect::Admin => self.on_admin(now, conn, payload, scratch),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::close::Refusal;
 use crate::config::Dialect;
 use crate::shard::hub::Hub;
 use crate::time::Now;
-use crate::wire::{admin, channels, topics};
+use crate::wire::{channels, topics};
 
 /// What a connection is told.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +42,7 @@ impl Hub {
                 Notice::Withdrawn { topic } => channels::left(out, topic, Some("forbidden")),
                 Notice::Refused { refusal, .. } => channels::error(out, &refusal.to_string()),
             }),
-            Dialect::Admin => self.reply(conn, |out| match notice {
-                Notice::AuthExpired => admin::auth_expired(out, at),
-                Notice::Withdrawn { .. } => unreachable!("it subscribes to nothing"),
-                Notice::Refused { refusal, .. } => {
-                    admin::error(out, None, &refusal.to_string(), refusal.code());
-                }
-            }),
+            Dialect::Admin => self.tell_operator(now, conn, notice),
             Dialect::Topics | Dialect::Events => {
                 self.reply(conn, |out| match notice {
                     Notice::AuthExpired => topics::auth_expired(out, at),

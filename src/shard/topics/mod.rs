@@ -11,8 +11,8 @@
 mod cache;
 mod list;
 mod names;
-mod slab;
-mod table;
+pub(super) mod slab;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 mod trie;
@@ -206,6 +206,15 @@ impl Topics {
         let named = self.entries.cells.iter();
         let all = named.map(|(_, entry)| (entry.name.as_str(), entry.value.len()));
         all.filter(|(name, _)| !is_wildcard(name))
+    }
+
+    /// The same from a place on, in the order of places, each with its own; patterns' places come
+    /// without a name, so that whoever looks at many can stop.
+    pub fn places_from(&self, from: u32) -> impl Iterator<Item = (u32, Option<(&str, usize)>)> {
+        self.entries.cells.iter_from(from).map(|(place, entry)| {
+            let name = entry.name.as_str();
+            (place, (!is_wildcard(name)).then(|| (name, entry.value.len())))
+        })
     }
 
     /// How many topics have subscribers by name.

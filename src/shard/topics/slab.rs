@@ -1,6 +1,7 @@
 //! A slab: values under small numbers that stay theirs, in pages of 64 that come and go.
 //!
-//! Owns the values of the topic index: its entries, its trie nodes and each connection's list.
+//! Owns the values of the topic index (its entries, its trie nodes and each connection's list) and
+//! the links of `people.rs`.
 //! A page is never moved and is given back when its last value leaves; there is no doubling, so
 //! nothing is copied and at most a part of one page lies idle. New values go to the lowest free
 //! number, which lets the pages of a past peak empty and return to the allocator.
@@ -19,7 +20,7 @@ struct Page<T> {
 }
 
 /// Numbered values. A cell without a value holds `T::default()`, which should own no memory.
-pub(super) struct Slab<T> {
+pub(in crate::shard) struct Slab<T> {
     pages: Vec<Page<T>>,
     /// A bit for each page whose every cell is live; pages behind its end are not full.
     full: Vec<u64>,
@@ -37,7 +38,7 @@ impl<T> Default for Slab<T> {
 
 impl<T: Default> Slab<T> {
     /// Stores `value` under the lowest free number (near enough: lowest free page first).
-    pub(super) fn insert(&mut self, value: T) -> u32 {
+    pub(in crate::shard) fn insert(&mut self, value: T) -> u32 {
         while self.full.get(self.low) == Some(&u64::MAX) {
             self.low += 1;
         }
@@ -50,7 +51,7 @@ impl<T: Default> Slab<T> {
     }
 
     /// The value under `at`, made by default if there was none.
-    pub(super) fn occupy(&mut self, at: u32) -> &mut T {
+    pub(in crate::shard) fn occupy(&mut self, at: u32) -> &mut T {
         let (number, cell) = split(at);
         if number >= self.pages.len() {
             self.pages.resize_with(number + 1, || Page { live: 0, cells: None });
@@ -73,7 +74,7 @@ impl<T: Default> Slab<T> {
     }
 
     /// Takes the value under `at` out, if there is one.
-    pub(super) fn remove(&mut self, at: u32) -> Option<T> {
+    pub(in crate::shard) fn remove(&mut self, at: u32) -> Option<T> {
         let (number, cell) = split(at);
         let page = self.pages.get_mut(number)?;
         if page.live >> cell & 1 == 0 {
@@ -108,7 +109,7 @@ impl<T: Default> Slab<T> {
     }
 
     /// The value under `at`, if there is one.
-    pub(super) fn get(&self, at: u32) -> Option<&T> {
+    pub(in crate::shard) fn get(&self, at: u32) -> Option<&T> {
         let (number, cell) = split(at);
         let page = self.pages.get(number)?;
         if page.live >> cell & 1 == 0 {
@@ -118,17 +119,25 @@ impl<T: Default> Slab<T> {
     }
 
     /// All values with their numbers, in the order of these.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.pages.iter().enumerate().flat_map(|(number, page)| {
+    pub(in crate::shard) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.iter_from(0)
+    }
+
+    /// The same from a number on; a step a page before it is not taken.
+    pub(in crate::shard) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        let (first, _) = split(from);
+        let behind = self.pages.iter().enumerate().skip(first);
+        let all = behind.flat_map(|(number, page)| {
             page.cells.iter().flat_map(move |cells| {
                 let live = cells.iter().enumerate().filter(|(cell, _)| page.live >> cell & 1 == 1);
                 live.map(move |(cell, value)| ((number * PAGE + cell) as u32, value))
             })
-        })
+        });
+        all.skip_while(move |(at, _)| *at < from)
     }
 
     /// Calls `f` with every value.
-    pub(super) fn each_mut(&mut self, mut f: impl FnMut(&mut T)) {
+    pub(in crate::shard) fn each_mut(&mut self, mut f: impl FnMut(&mut T)) {
         for page in &mut self.pages {
             for (cell, value) in
                 page.cells.iter_mut().flat_map(|cells| cells.iter_mut().enumerate())
@@ -141,12 +150,12 @@ impl<T: Default> Slab<T> {
     }
 
     /// How many values there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::shard) fn len(&self) -> usize {
         self.len
     }
 
     /// Bytes of heap held for pages; what the values own is not counted.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::shard) fn heap_bytes(&self) -> usize {
         self.pages_held * size_of::<[T; PAGE]>()
             + self.pages.capacity() * size_of::<Page<T>>()
             + self.full.capacity() * size_of::<u64>()

@@ -3,7 +3,7 @@
 //! A table of a million entries that doubles at once stands still for tens of milliseconds, as each
 //! entry's hash is read from its cell, a missed load each. So a table that is no longer small is
 //! kept in parts, each with its share of the hashes, and each grows and shrinks by itself.
-//! [`super::names`] and the trie keep their numbers so.
+//! [`super::names`] and the trie keep their numbers so, and `people.rs` its users.
 
 use hashbrown::HashTable;
 
@@ -16,7 +16,7 @@ const WHOLE_AGAIN: usize = 512;
 
 /// The table; every method gets the hash of an entry as it was inserted.
 #[derive(Default)]
-pub(super) struct Table {
+pub(in crate::shard) struct Table {
     /// One part, [`PARTS`] of them, or none while there is no entry.
     parts: Vec<HashTable<u32>>,
     len: usize,
@@ -24,12 +24,12 @@ pub(super) struct Table {
 
 impl Table {
     /// The number that `is` says yes to, among those of this hash.
-    pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(in crate::shard) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.parts.get(self.part_of(hash))?.find(hash, |&id| is(id)).copied()
     }
 
     /// Adds a number that is not there yet; `hasher` says the hash of one that is.
-    pub(super) fn insert(&mut self, hash: u64, id: u32, hasher: impl Fn(u32) -> u64) {
+    pub(in crate::shard) fn insert(&mut self, hash: u64, id: u32, hasher: impl Fn(u32) -> u64) {
         if self.parts.is_empty() {
             self.parts = vec![HashTable::new()];
         } else if self.len == WHOLE_MAX && self.parts.len() == 1 {
@@ -45,7 +45,7 @@ impl Table {
     ///
     /// # Panics
     /// When it is not there.
-    pub(super) fn remove(&mut self, hash: u64, id: u32, hasher: impl Fn(u32) -> u64) {
+    pub(in crate::shard) fn remove(&mut self, hash: u64, id: u32, hasher: impl Fn(u32) -> u64) {
         let at = self.part_of(hash);
         let part = &mut self.parts[at];
         part.find_entry(hash, |&other| other == id).expect("a number in use").remove();
@@ -61,12 +61,12 @@ impl Table {
     }
 
     /// Entries.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::shard) fn len(&self) -> usize {
         self.len
     }
 
     /// Bytes of heap held.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::shard) fn heap_bytes(&self) -> usize {
         let parts: usize = self.parts.iter().map(HashTable::allocation_size).sum();
         parts + self.parts.capacity() * size_of::<HashTable<u32>>()
     }

@@ -1,0 +1,128 @@
+//! The query of a request: what it says of a page, and names that a path has no place for.
+//!
+//! What is not known is ignored, what stands there twice refused: nobody could tell which one is
+//! meant. Contract: protocols.md section 11, "HTTP API".
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use super::route::decoded;
+use crate::close::Refusal;
+use crate::limits::{PAGE_ITEMS, PAGE_ITEMS_MAX};
+use crate::report::{Cursor, Page};
+
+/// The pairs of a query, decoded; `None` is a value that is no text.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(Vec<(String, Option<String>)>);
+
+impl Parameters {
+    /// Those of a request's query.
+    pub fn of(query: Option<&str>) -> Self {
+        // As forms write them: a plus is a blank.
+        let text = |part: &str| decoded(&part.replace('+', " ")).map(Cow::into_owned);
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((text(name)?, text(value)))
+        };
+        Self(query.unwrap_or_default().split('&').filter_map(pair).collect())
+    }
+
+    /// The value under a name.
+    ///
+    /// # Errors
+    /// It stands there twice, or is no text: the client's fault.
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| value);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(Some(value)), None) => Ok(Some(value)),
+            _ => Err(Refusal::IllTyped(name)),
+        }
+    }
+
+    /// The id of a user or tenant, which is never empty.
+    ///
+    /// # Errors
+    /// It is empty, or stands there twice: the client's fault.
+    pub fn name(&self, name: &'static str) -> Result<Option<Box<str>>, Refusal> {
+        match self.text(name)? {
+            Some("") => Err(Refusal::IllTyped(name)),
+            text => Ok(text.map(Into::into)),
+        }
+    }
+
+    /// A whole number, written with digits alone.
+    ///
+    /// # Errors
+    /// It is none, out of range, or stands there twice: the client's fault.
+    pub(super) fn number(
+        &self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Refusal> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| is_digits && range.contains(number));
+        number.map(Some).ok_or(Refusal::IllTyped(name))
+    }
+
+    /// Items of a page at most.
+    ///
+    /// # Errors
+    /// As [`Parameters::number`].
+    pub(super) fn limit(&self) -> Result<u16, Refusal> {
+        let limit = self.number("limit", 1..=PAGE_ITEMS_MAX.into())?;
+        Ok(limit.map_or(PAGE_ITEMS, |limit| limit as u16))
+    }
+
+    /// Which page of a list, where there are so many shards.
+    ///
+    /// # Errors
+    /// The limit is out of range, or no page gave such a cursor: the client's fault.
+    pub(super) fn page(&self, shards: u8) -> Result<Page, Refusal> {
+        let cursor = match self.text("cursor")? {
+            None => None,
+            Some(text) => {
+                let cursor = text.parse().ok().filter(|cursor: &Cursor| cursor.shard < shards);
+                Some(cursor.ok_or(Refusal::IllTyped("cursor"))?)
+            }
+        };
+        Ok(Page { limit: self.limit()?, cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages() {
+        let page = |query| Parameters::of(query).page(2);
+        assert_eq!(page(None), Ok(Page { limit: 100, cursor: None }));
+        let cursor = Cursor { shard: 1, index: 2 };
+        let query = format!("limit=1000&cursor={cursor}&other=1&other=2");
+        assert_eq!(page(Some(&query)), Ok(Page { limit: 1000, cursor: Some(cursor) }));
+        for bad in ["limit=0", "limit=1001", "limit=", "limit=+1", "limit=%2B1", "limit=1.0"] {
+            assert_eq!(page(Some(bad)), Err(Refusal::IllTyped("limit")), "{bad}");
+        }
+        assert_eq!(page(Some("limit=1&limit=1")), Err(Refusal::IllTyped("limit")));
+        for bad in
+            ["cursor=", "cursor=x", "cursor=0200000000", "cursor=0000000000&cursor=0000000000"]
+        {
+            assert_eq!(page(Some(bad)), Err(Refusal::IllTyped("cursor")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        let name = |query| Parameters::of(Some(query)).name("tenant");
+        assert_eq!(name("tenant=a%2Fb+%C3%BC"), Ok(Some("a/b ü".into())));
+        assert_eq!(name("&tenants=a&"), Ok(None));
+        assert_eq!(name("%74enant=a=b&%ff=%ff"), Ok(Some("a=b".into())));
+        for broken in ["tenant=%ff", "tenant=%4", "tenant=%zz"] {
+            assert_eq!(name(broken), Err(Refusal::IllTyped("tenant")), "{broken}");
+        }
+        assert_eq!(name("tenant"), Err(Refusal::IllTyped("tenant")));
+        assert_eq!(name("tenant=a&tenant=b"), Err(Refusal::IllTyped("tenant")));
+    }
+}

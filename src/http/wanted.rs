@@ -1,0 +1,118 @@
+//! Reports by path: what of connections and topics a request wants to know.
+//!
+//! Reads requests; `report` knows which shards are asked and makes the text. Contract: protocols.md
+//! section 7 and section 11, "HTTP API".
+
+use super::Parameters;
+use crate::audience::Audience;
+use crate::close::Refusal;
+use crate::report::Wanted;
+use crate::topic::{Topic, TopicBounds};
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The counters, with connections by tenant and by topic.
+    Stats,
+    /// The connections, or those of a tenant or a user.
+    Connections,
+    /// One connection, by its id as the client wrote it.
+    Connection(String),
+    /// The topics that have subscribers.
+    Topics,
+    /// One topic.
+    Topic(String),
+    /// Who would get a message of a topic.
+    Presence(String),
+    /// Past messages of a topic.
+    History(String),
+}
+
+impl About {
+    /// The report that is wanted of a broker with so many shards.
+    ///
+    /// # Errors
+    /// The query is ill formed, the topic is none, or what is written can be no connection's id:
+    /// the client's fault.
+    pub fn wanted(
+        self,
+        parameters: &Parameters,
+        bounds: TopicBounds,
+        shards: u8,
+    ) -> Result<Wanted, Refusal> {
+        let topic = |name: String| match Topic::parse(&name, bounds) {
+            Ok(_) => Ok(name.into_boxed_str()),
+            Err(error) => Err(Refusal::BadTopic(error)),
+        };
+        Ok(match self {
+            Self::Stats => Wanted::Stats,
+            Self::Connections => {
+                Wanted::Connections { of: audience(parameters)?, page: parameters.page(shards)? }
+            }
+            Self::Connection(id) => Wanted::Connection(id.parse().map_err(|_| Refusal::NotFound)?),
+            Self::Topics => {
+                let prefix = parameters.text("prefix")?.unwrap_or_default().into();
+                Wanted::Topics { prefix, page: parameters.page(shards)? }
+            }
+            Self::Topic(name) => Wanted::Topic(topic(name)?),
+            Self::Presence(name) => Wanted::Presence(topic(name)?),
+            Self::History(name) => Wanted::History {
+                topic: topic(name)?,
+                since: parameters.number("since", 0..=u64::MAX)?.unwrap_or(0),
+                limit: parameters.limit()?,
+            },
+        })
+    }
+}
+
+/// Of everyone, of a tenant, or of a user: one of no tenant where none is given.
+fn audience(parameters: &Parameters) -> Result<Audience, Refusal> {
+    Ok(match (parameters.name("userId")?, parameters.name("tenantId")?) {
+        (Some(user), tenant) => Audience::User { tenant, user },
+        (None, Some(tenant)) => Audience::Tenant(tenant),
+        (None, None) => Audience::Everyone,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Page;
+    use crate::topic::TopicError;
+
+    fn wanted(about: About, query: &str) -> Result<Wanted, Refusal> {
+        about.wanted(&Parameters::of(Some(query)), TopicBounds::default(), 2)
+    }
+
+    #[test]
+    fn lists() {
+        let page = Page { limit: 5, cursor: None };
+        let of = |query| match wanted(About::Connections, query) {
+            Ok(Wanted::Connections { of, page: own }) => (of, own),
+            other => panic!("{other:?}"),
+        };
+        let user = |tenant: Option<&str>| Audience::User {
+            tenant: tenant.map(Into::into),
+            user: "7".into(),
+        };
+        assert_eq!(of("limit=5"), (Audience::Everyone, page));
+        assert_eq!(of("limit=5&tenantId=t").0, Audience::Tenant("t".into()));
+        assert_eq!(of("limit=5&userId=7").0, user(None));
+        assert_eq!(of("limit=5&userId=7&tenantId=t").0, user(Some("t")));
+        let topics = wanted(About::Topics, "prefix=a.&limit=5");
+        assert_eq!(topics, Ok(Wanted::Topics { prefix: "a.".into(), page }));
+    }
+
+    #[test]
+    fn topics_are_topics() {
+        let history = wanted(About::History("a.b".into()), "since=7");
+        let expected = Wanted::History { topic: "a.b".into(), since: 7, limit: 100 };
+        assert_eq!(history, Ok(expected));
+        assert!(wanted(About::History("a".into()), "since=-1").is_err());
+        for about in [About::Topic, About::Presence, About::History] {
+            let refusal = Refusal::BadTopic(TopicError::WildcardInTopic);
+            assert_eq!(wanted(about("a.*".into()), ""), Err(refusal));
+        }
+        assert_eq!(wanted(About::Connection("none".into()), ""), Err(Refusal::NotFound));
+    }
+}

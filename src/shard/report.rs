@@ -1,0 +1,171 @@
+//! What a shard finds when it is asked about its connections and topics, and the disconnects that
+//! are asked of it. The JSON of it is `report`'s.
+//!
+//! Lists are in the order of places, and an answer looks at [`LIST_PLACES_MAX`] of them at most, so
+//! that a page costs the same whatever the number of connections; where that cuts it short, it says
+//! where the next one begins. Connections that are being closed are not found any more. Contract:
+//! protocols.md section 7, section 11 "HTTP API".
+
+use std::collections::BTreeMap;
+
+use crate::audience::Audience;
+use crate::auth::Identity;
+use crate::close::Close;
+use crate::connection::ConnectionId;
+use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PLACES_MAX, SUBSCRIPTIONS_TOLD_MAX};
+use crate::mail::{Address, ConnKey};
+use crate::query::{ConnectionFacts, Found, Present, Query};
+use crate::shard::hub::Hub;
+use crate::shard::slot::Phase;
+use crate::time::{Now, Timestamp};
+use crate::topic::Topic;
+
+impl Hub {
+    /// Answers a question, or does what is asked.
+    pub(super) fn find(&mut self, now: Now, query: &Query) -> Found {
+        match query {
+            Query::Tally => Found::Tally(self.people.tally(&self.slots)),
+            Query::Connections { of, from, limit } => self.connections(now, of, *from, *limit),
+            Query::Topics { from, limit, prefix } => self.list_topics(*from, *limit, prefix),
+            Query::Subscribers(names) => Found::Subscribers(
+                names.iter().map(|name| self.topics.subscriber_count(name) as u64).collect(),
+            ),
+            Query::Presence(topic) => self.presence(topic),
+            Query::History { topic, after, limit } => {
+                let bound = (usize::from(*limit), LIST_BYTES_MAX);
+                Found::History(self.history.after(topic, *after, bound, now))
+            }
+            Query::Disconnect { of, code, reason } => {
+                let members: Vec<u32> = self.people.members(&self.slots, of).collect();
+                let mut disconnected = 0;
+                for conn in members {
+                    if self.slots[conn].phase == Phase::Open {
+                        self.close_with(now, conn, Close::Forced, (*code, reason));
+                        disconnected += 1;
+                    }
+                }
+                Found::Disconnected(disconnected)
+            }
+        }
+    }
+
+    fn connections(&self, now: Now, of: &Audience, from: u32, limit: u16) -> Found {
+        let places = self.slots.places();
+        let until = places.min(from.saturating_add(LIST_PLACES_MAX as u32));
+        let few = self.people.members(&self.slots, of).take(LIST_PLACES_MAX + 1);
+        let mut few: Vec<u32> = match of {
+            Audience::Everyone => (from..until).collect(),
+            Audience::Connection(_) | Audience::Tenant(_) | Audience::User { .. } => few.collect(),
+        };
+        let mut end = if matches!(of, Audience::Everyone) { until } else { places };
+        if few.len() > LIST_PLACES_MAX {
+            // Too many to be put in order: who is looked at is looked at by place.
+            few = (from..until).filter(|conn| self.belongs(*conn, of)).collect();
+            end = until;
+        }
+        few.sort_unstable();
+        let mut next = (end < places).then_some(end);
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        let is_open = |conn: &u32| *conn >= from && self.slots[*conn].phase == Phase::Open;
+        for conn in few.into_iter().filter(is_open) {
+            if items.len() == usize::from(limit) || bytes > LIST_BYTES_MAX {
+                next = Some(conn);
+                break;
+            }
+            let facts = self.facts(now, conn);
+            bytes += facts.subscriptions.iter().map(|topic| topic.len()).sum::<usize>();
+            bytes += facts.roles.iter().map(|role| role.len()).sum::<usize>();
+            items.push(facts);
+        }
+        Found::Connections { items, next }
+    }
+
+    /// Whether a connection is of a user or tenant.
+    fn belongs(&self, conn: u32, of: &Audience) -> bool {
+        let identity = self.slots[conn].identity.as_deref();
+        match of {
+            Audience::Everyone => true,
+            Audience::Connection(key) => key.index == conn && self.slots.holds(*key),
+            Audience::Tenant(tenant) => identity.is_some_and(|it| it.tenant() == Some(tenant)),
+            Audience::User { tenant, user } => identity
+                .is_some_and(|it| it.user_id() == &**user && it.tenant() == tenant.as_deref()),
+        }
+    }
+
+    fn facts(&self, now: Now, conn: u32) -> ConnectionFacts {
+        let slot = &self.slots[conn];
+        let identity = slot.identity.as_deref();
+        let key = ConnKey { index: conn, generation: slot.generation };
+        let age_ms = now.mono_ms.saturating_sub(slot.opened.ms());
+        let subscriptions = self.topics.subscriptions(conn).take(SUBSCRIPTIONS_TOLD_MAX);
+        let mut subscriptions: Vec<Box<str>> = subscriptions.map(Into::into).collect();
+        subscriptions.sort_unstable();
+        ConnectionFacts {
+            id: ConnectionId { node: self.node, at: Address { shard: self.id, conn: key } },
+            user: identity.map(|it| it.user_id().into()),
+            tenant: identity.and_then(Identity::tenant).map(Into::into),
+            roles: identity.map_or(Vec::new(), |it| it.roles().map(Into::into).collect()),
+            endpoint: (&*self.policy.endpoints[usize::from(slot.endpoint)].path).into(),
+            address: slot.address,
+            opened: Timestamp(now.wall.0.saturating_sub(age_ms)),
+            subscriptions,
+            backlog_bytes: slot.backlog.as_ref().map_or(0, |backlog| backlog.bytes() as u64),
+        }
+    }
+
+    fn list_topics(&self, from: u32, limit: u16, prefix: &str) -> Found {
+        let mut items = Vec::new();
+        for (looked_at, (place, named)) in self.topics.places_from(from).enumerate() {
+            if items.len() == usize::from(limit) || looked_at == LIST_PLACES_MAX {
+                return Found::Topics { items, next: Some(place) };
+            }
+            if let Some((name, subscribers)) = named
+                && name.starts_with(prefix)
+            {
+                items.push((name.into(), subscribers as u64));
+            }
+        }
+        Found::Topics { items, next: None }
+    }
+
+    /// Who would get a message of a topic: the first users by name, and all connections. Costs a
+    /// step a subscriber, as the message itself would.
+    fn presence(&mut self, topic: &str) -> Found {
+        let mut connections = 0;
+        let mut people = BTreeMap::<(Option<&str>, Option<&str>), u64>::new();
+        if let Ok(topic) = Topic::parse(topic, self.policy.topic_bounds) {
+            let stamp = self.next_stamp();
+            let Self { topics, slots, .. } = self;
+            let mut found = Vec::new();
+            for subscribers in topics.matching(topic, topic.hash()) {
+                for subscriber in subscribers {
+                    let slot = &mut slots[subscriber.conn];
+                    if std::mem::replace(&mut slot.stamp, stamp) != stamp {
+                        found.push(subscriber.conn);
+                    }
+                }
+            }
+            connections = found.len() as u64;
+            for conn in found {
+                let identity = slots[conn].identity.as_deref();
+                let who = (identity.map(Identity::user_id), identity.and_then(Identity::tenant));
+                if let Some(known) = people.get_mut(&who) {
+                    *known += 1;
+                    continue;
+                }
+                // Who falls off the end never comes back: the last only gets smaller.
+                if people.len() == LIST_ITEMS_MAX {
+                    if people.last_key_value().is_none_or(|(last, _)| *last < who) {
+                        continue;
+                    }
+                    people.pop_last();
+                }
+                people.insert(who, 1);
+            }
+        }
+        let present = |((user, tenant), connections): ((Option<&str>, Option<&str>), u64)| {
+            Present { user: user.map(Into::into), tenant: tenant.map(Into::into), connections }
+        };
+        Found::Presence { people: people.into_iter().map(present).collect(), connections }
+    }
+}
