@@ -73,6 +73,14 @@ section_chromium() {
     limit 300 node tests/external/chromium/run.mjs
 }
 
+section_schemathesis() {
+    need_node # for the starter of the broker, and its clients
+    need_schemathesis
+    need_binary
+    limit 900 node tests/external/schemathesis/run.mjs \
+        "$SCHEMATHESIS_HOME/bin/st" "$CACHE/schemathesis-report"
+}
+
 # The load generator in each protocol that it speaks, against servers of others.
 section_peers() {
     need_node

@@ -1,9 +1,11 @@
-# The Python environments: `websockets` on Python 3, Autobahn's test suite on Python 2.7.
+# The Python environments: `websockets` and Schemathesis on Python 3, Autobahn's test suite on
+# Python 2.7.
 #
 # Autobahn's suite was never ported to Python 3. No package of a current distribution brings 2.7,
 # so it has to be on the machine; where it is not, the section fails and says so.
 
 PYTHON_HOME="$CACHE/python"
+SCHEMATHESIS_HOME="$CACHE/schemathesis"
 AUTOBAHN_HOME="$CACHE/autobahn"
 AUTOBAHN_TOOLS="$CACHE/autobahn-tools"
 
@@ -27,6 +29,15 @@ need_websockets() {
     "$PYTHON_HOME/bin/pip" install -q --no-input -r "$pins" ||
         { cannot "the Python package websockets could not be installed"; return 1; }
     stamp "$PYTHON_HOME" "$pins"
+}
+
+need_schemathesis() {
+    local pins="$EXTERNAL/install/pip/schemathesis.txt"
+    if stamped "$SCHEMATHESIS_HOME" "$pins"; then return 0; fi
+    venv "$SCHEMATHESIS_HOME" || return 1
+    "$SCHEMATHESIS_HOME/bin/pip" install -q --no-input -r "$pins" ||
+        { cannot "the Python package schemathesis could not be installed (it wants Python 3.11)"; return 1; }
+    stamp "$SCHEMATHESIS_HOME" "$pins"
 }
 
 # Prints the path of a Python 2.7, wherever it is usually kept.

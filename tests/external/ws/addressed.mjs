@@ -3,7 +3,7 @@
 
 import { check, must, same, until, withBroker } from '../lib/checks.mjs';
 import { connect } from '../lib/client.mjs';
-import { api, settled } from '../lib/http.mjs';
+import { api, publish, settled } from '../lib/http.mjs';
 import { token } from '../lib/tokens.mjs';
 
 export default async function addressedChecks() {
@@ -21,6 +21,28 @@ export default async function addressedChecks() {
       same((await api(broker, 'GET', `/api/connections/${encodeURIComponent(id)}`)).status, 200, 'status');
       same((await api(broker, 'GET', '/api/connections/none')).status, 404, 'status of none');
     });
+  });
+  await withBroker('addressed', { history: [{ topic: 'kept.**', size: 5, ttl_s: 60 }] }, history);
+}
+
+async function history(broker) {
+  await check('the past of a topic, page by page', async () => {
+    const path = '/api/topics/kept.a/history';
+    same((await api(broker, 'GET', path)).json, { items: [], epoch: null, next: null });
+    let epoch;
+    for (let n = 1; n <= 7; n += 1) {
+      const metadata = n === 7 ? { k: 1, senderId: 'billing' } : undefined;
+      const { json } = await publish(broker, { topic: 'kept.a', data: n, eventType: 'e', metadata });
+      same(json.offset, n, 'offset');
+      epoch = json.epoch;
+    }
+    const first = (await api(broker, 'GET', `${path}?limit=3`)).json;
+    same([first.items.map(({ offset }) => offset), first.epoch, first.next], [[3, 4, 5], epoch, 5]);
+    const second = (await api(broker, 'GET', `${path}?limit=3&since=5`)).json;
+    same([second.items.map(({ data }) => data), second.next], [[6, 7], null]);
+    const { offset, eventType, data, metadata } = second.items[1];
+    same([offset, eventType, data, metadata], [7, 'e', 7, { k: 1, senderId: 'billing' }]);
+    same((await api(broker, 'GET', '/api/topics/kept.a')).json.history, { epoch, offset: 7 });
   });
 }
 
@@ -62,6 +84,43 @@ async function addressed(broker, client) {
     same((await api(broker, 'POST', '/api/users/eve/disconnect', { code: 1005 })).status, 400, 'status');
     same((await api(broker, 'POST', '/api/connections/none/disconnect', {})).status, 404, 'status');
   });
+  await check('one connection is disconnected, with the default code', async () => {
+    const it = await connect(broker, { token: await token('frank') });
+    await it.quiet();
+    const { json } = await api(broker, 'GET', '/api/connections?userId=frank');
+    same(json.items.length, 1, 'connections');
+    const path = `/api/connections/${json.items[0].connectionId}`;
+    same((await api(broker, 'POST', `${path}/disconnect`)).json, { disconnected: 1 });
+    same((await it.closed).code, 1008, 'code');
+    same((await api(broker, 'POST', `${path}/disconnect`, {})).status, 404, 'status of one that is gone');
+    same((await api(broker, 'GET', path)).status, 404, 'status of one that is gone');
+  });
+  await check('a user of a tenant is named with the tenant', async () => {
+    await settled(broker);
+    const inside = await connect(broker, { token: await token('dave', '--tenant', 'a/b:c') });
+    const none = await connect(broker, { token: await token('dave') });
+    const path = '/api/users/dave/notify';
+    same((await api(broker, 'POST', `${path}?tenant=a%2Fb%3Ac`, { message: 1 })).json, { delivered: 1 });
+    same((await inside.expect('message')).data, 1);
+    same((await api(broker, 'POST', path, { message: 2 })).json, { delivered: 1 });
+    same((await none.expect('message')).data, 2);
+    same((await api(broker, 'POST', `${path}?tenant=other`, { message: 3 })).json, { delivered: 0 });
+    await inside.quiet();
+    const gone = await api(broker, 'POST', '/api/users/dave/disconnect?tenant=a%2Fb%3Ac', {});
+    same(gone.json, { disconnected: 1 });
+    await none.quiet();
+  });
+  await check('a send to a channel reaches who is subscribed', async () => {
+    await settled(broker);
+    const it = await client();
+    await it.subscribe('room/1:ü');
+    const path = `/api/channels/${encodeURIComponent('room/1:ü')}/send`;
+    same((await api(broker, 'POST', path, '{"message":{"type":"t","n":1.0}}')).json, { delivered: 1 });
+    const message = await it.expect('message');
+    same([message.topic, message.eventType], ['room/1:ü', 't']);
+    must(message.text.includes('"data":{"type":"t","n":1.0}'), message.text);
+    same((await api(broker, 'POST', '/api/channels/a.*/send', { message: 1 })).status, 400, 'status');
+  });
   await check('topics and their subscribers are listed', async () => {
     const it = await client();
     await it.subscribe('listed.topic');
@@ -72,4 +131,27 @@ async function addressed(broker, client) {
     const { json } = await api(broker, 'GET', '/api/topics/listed.topic/presence');
     same(json, { items: [{ userId: 'alice', connections: 1 }], connections: 1 });
   });
+  await check('a list is read page by page', async () => {
+    const it = await client();
+    const names = Array.from({ length: 7 }, (_, n) => `paged.${n}`);
+    await it.subscribe(...names);
+    const listed = [];
+    let cursor = '';
+    for (let pages = 0; cursor !== null && pages < 20; pages += 1) {
+      const { json } = await api(broker, 'GET', `/api/topics?prefix=paged.&limit=2${cursor && `&cursor=${cursor}`}`);
+      must(json.items.length <= 2, JSON.stringify(json));
+      listed.push(...json.items);
+      cursor = json.next;
+    }
+    same(listed.map(({ topic }) => topic).sort(), names);
+    must(listed.every(({ subscribers }) => subscribers === 1), JSON.stringify(listed));
+  });
+  for (const path of ['/api/topics?limit=0', '/api/topics?limit=1001', '/api/connections?cursor=x', '/api/topics/a..b', '/api/topics/a%', '/api/topics/a/history?since=-1']) {
+    await check(`${path} is 400`, async () => same((await api(broker, 'GET', path)).status, 400));
+  }
+  for (const body of ['', '[]', '{}', '{"message":1,"message":2}', '{"message":"\\ud800"}']) {
+    await check(`a broadcast of ${body || 'nothing'} is 400`, async () => {
+      same((await api(broker, 'POST', '/api/broadcast', body)).status, 400);
+    });
+  }
 }

@@ -41,9 +41,18 @@ export default async function operations() {
         must(typed.has(name) || typed.has(name.replace(/_(bucket|sum|count|total)$/, '')), `no TYPE of ${name}`);
       }
     });
+    await check('/api/openapi.json', async () => {
+      const { status, json } = await api(broker, 'GET', '/api/openapi.json');
+      same([status, json.openapi], [200, '3.1.0']);
+      same((await get(broker, '/api/openapi.json')).status, 401, 'status without a key');
+    });
     await check('/api/stats', async () => {
+      const it = await connect(broker, { token: await token('alice', '--tenant', 'acme') });
+      await it.subscribe('a');
       const { status, json } = await api(broker, 'GET', '/api/stats');
-      same([status, typeof json], [200, 'object']);
+      same([status, json.total, json.byTenant, json.byChannel], [200, 1, { acme: 1 }, { a: 1 }]);
+      same([json.activeConnections, json.totalRooms], [1, 1]);
+      same(json.totals.connections, 1);
     });
   });
   await commands();
