@@ -5,7 +5,8 @@
 //! that what is made once and kept is not counted against those who stay. Then both kinds of topic
 //! are published to, and every client must get every message once and in order; then all leave, and
 //! as many come and leave again: the places that are kept for them must be used again, and the heap
-//! must not grow. Once without tokens, once with one each (HS256).
+//! must not grow. Once without tokens, once with one each (HS256), once over TLS 1.3: a session is
+//! in the heap but for what the C library of its ciphers asks for, which is in `resident` alone.
 //!
 //! `shardwire bench idle` does this to any server, from outside, and tells what connecting costs;
 //! heap asked for, what a warm-up leaves, and that a second crowd uses the places of the
@@ -47,19 +48,35 @@ fn main() {
     let shards = arguments.size("shards", 2, 2);
     let messages = arguments.size("messages", 10, 2);
     report::head("Idle subscribed connections");
-    for tokens in [false, true] {
+    for way in [Way::Anonymous, Way::Tokens, Way::Tls] {
         println!(
             "{connections} connections with two subscriptions each, {} shards, {}",
             shards,
-            if tokens { "a token each (HS256)" } else { "anonymous" }
+            match way {
+                Way::Anonymous => "anonymous",
+                Way::Tokens => "a token each (HS256)",
+                Way::Tls => "anonymous, over TLS",
+            }
         );
-        measure(connections, shards, messages, tokens);
+        measure(connections, shards, messages, way);
         println!();
     }
 }
 
-fn measure(connections: usize, shards: usize, messages: usize, tokens: bool) {
-    let mut broker = Broker::start(shards, tokens, None);
+/// How the clients come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Anonymous,
+    Tokens,
+    Tls,
+}
+
+fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
+    let tokens = way == Way::Tokens;
+    let mut broker = match way {
+        Way::Anonymous | Way::Tokens => Broker::start(shards, tokens, None),
+        Way::Tls => Broker::secured(shards, tokens),
+    };
     let fresh = broker.memory();
     let mut warm_up = Crowd::enter(&broker, connections / 8, tokens);
     warm_up.publish_shared(&broker, 1);
@@ -140,7 +157,7 @@ struct Crowd {
 
 impl Crowd {
     fn enter(broker: &Broker, count: usize, tokens: bool) -> Self {
-        let mut clients = Clients::new(broker.address, false);
+        let mut clients = Clients::of_broker(broker);
         if tokens {
             // Made before: a token costs the client more than the broker.
             let token = |n| broker::token(&format!("user-{n:05}"));
@@ -153,7 +170,7 @@ impl Crowd {
     /// Publishes to the shared topic, half over HTTP and half over a connection of the crowd; each
     /// client must get each message once.
     fn publish_shared(&mut self, broker: &Broker, messages: usize) {
-        let mut http = Publisher::connect(broker.address);
+        let mut http = Publisher::to(broker);
         for message in 0..messages {
             let data = clients::stamped(SHARED_STREAM, self.published, 0);
             if message % 2 == 0 {
@@ -171,7 +188,7 @@ impl Crowd {
 
     /// Publishes to some own topics; the owner alone gets it.
     fn publish_own(&mut self, broker: &Broker) {
-        let mut http = Publisher::connect(broker.address);
+        let mut http = Publisher::to(broker);
         let sample = OWN_SAMPLE.min(self.count);
         for owner in (0..self.count).step_by(self.count / sample).take(sample) {
             let data = clients::stamped(owner, 0, 0);
@@ -209,7 +226,7 @@ impl Crowd {
         }
         broker.wait_for_connections(0);
         // One more turn of each shard, for what a turn gives back at its end.
-        let mut http = Publisher::connect(broker.address);
+        let mut http = Publisher::to(broker);
         assert_eq!(http.publish(SHARED, "0"), 0);
         drop(http);
         std::thread::sleep(Duration::from_millis(300));

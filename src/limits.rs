@@ -62,6 +62,11 @@ pub const MAILS_PER_TURN_MAX: usize = 1024;
 /// Bytes of the read buffer that a shard's connections share; also what one connection is read in
 /// a turn.
 pub const READ_BUFFER_BYTES: usize = 64 << 10;
+/// Connections that a shard looks at in one turn when the settings have changed; each may be closed,
+/// which costs a send.
+pub const REVIEW_SLOTS_PER_TURN: u32 = 1024;
+/// Subscriptions of these that it judges in one turn: some ten milliseconds.
+pub const REVIEW_STEPS_PER_TURN: usize = 16 << 10;
 /// Steps of work, a delivery or a place in the topic index each, that one read of a connection may
 /// cause before others get their turn: some ten milliseconds.
 pub const READ_STEPS_MAX: u64 = 1 << 20;
@@ -115,14 +120,33 @@ pub const ENDS_PER_TURN_MAX: usize = 64;
 pub const LAST_FLUSHES_MAX: usize = 1024;
 /// Deadlines that a shard acts on in one turn; each may cost a send.
 pub const DEADLINES_PER_TURN_MAX: usize = 1024;
+/// Bytes of plaintext that are encrypted into one record (RFC 8446 section 5.1).
+pub const TLS_PLAIN_BYTES: usize = 16 << 10;
+/// Bytes of a whole record at most, with any version and cipher (RFC 5246 section 6.2.3).
+pub const TLS_RECORD_BYTES_MAX: usize = 5 + TLS_PLAIN_BYTES + 2048;
+/// Bytes that a client may say in its handshake of TLS; usual ones say about 2,000.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 16 << 10;
+/// Milliseconds in which a client that does not speak TLS must take the answer that says so.
+pub const NO_TLS_WAIT_MS: u64 = 1000;
 /// Bytes of the headers of an HTTP request.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Header lines of an HTTP request.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 /// Times `max_message_bytes` that the body of a batch may have.
 pub const BATCH_BODY_FACTOR: usize = 16;
-/// HTTP connections and handshakes of one shard at a time; further ones wait in the kernel's queue.
+/// HTTP connections and handshakes of one shard at a time. For a further one that is cut which has
+/// waited longest without asking; where all are being answered, it waits in the kernel's queue.
 pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// For how long a connection that has not asked yet is not cut for one that comes new, in
+/// milliseconds.
+pub const HANDSHAKE_GRACE_MS: u64 = 1000;
+/// HTTP connections of a shard that one address may have in any case; more where it may have more
+/// connections.
+pub const HANDSHAKES_PER_ADDRESS_MIN: u32 = 256;
+/// Bytes of a PROXY header: version 2 with addresses and 500 bytes of extensions.
+pub const PROXY_HEADER_BYTES_MAX: usize = 536;
+/// Connections to the metrics' own address.
+pub const SCRAPES_MAX: usize = 16;
 /// Items of one batch.
 pub const BATCH_ITEMS_MAX: usize = 10_000;
 /// Items of a batch that are published before the shard's other work gets a turn.
@@ -144,8 +168,9 @@ pub const BACKLOG_MAX: i32 = 4096;
 pub const PUBLISH_IDS_MAX: usize = 100_000;
 /// Milliseconds for which a publish is remembered by its `id`.
 pub const PUBLISH_ID_MS: u64 = 120_000;
-/// Descriptors kept free for what is not a client connection: listeners, files, HTTP.
-pub const DESCRIPTORS_RESERVED: usize = 256;
+/// Descriptors kept free for what is not a client connection: listeners, files, HTTP, and the
+/// requests to the webhook.
+pub const DESCRIPTORS_RESERVED: usize = 256 + WEBHOOK_REQUESTS_MAX;
 /// Descriptors that a shard takes: listener, wakers, its epoll and the runtime's.
 pub const DESCRIPTORS_PER_SHARD: usize = 10;
 /// Milliseconds that a shard waits before it tries again to read clients or accept, when it could

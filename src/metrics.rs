@@ -95,6 +95,8 @@ shard_metrics! {
     connections_ended_total: Counter,
     /// Upgrades refused before the handshake: limits, origins, tokens.
     upgrades_refused_total: Counter,
+    /// Connections that were to speak TLS and did not, or not to the end of its handshake.
+    tls_failed_total: Counter,
     /// Subscriptions now.
     subscriptions: Gauge,
     /// Topics with a subscriber now.
@@ -115,6 +117,10 @@ shard_metrics! {
     questions_refused_total: Counter,
     /// Times that new connections waited because too many were in HTTP.
     accept_waits_total: Counter,
+    /// HTTP connections cut before they had asked, for others or their own address's share.
+    handshakes_cut_total: Counter,
+    /// Connections of listed proxies that did not begin with a PROXY header.
+    proxy_headers_refused_total: Counter,
     /// Failed accepts, most often for want of descriptors.
     accept_errors_total: Counter,
     /// Messages queued for a connection.

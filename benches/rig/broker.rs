@@ -6,12 +6,13 @@ use std::time::Duration;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use shardwire::auth::{Rules, TokenSettings, Verifier};
-use shardwire::config::Dialect;
+use shardwire::config::{self, Dialect};
 use shardwire::limits::COMPRESSION_BYTES_MIN;
-use shardwire::node::{Node, Setup};
+use shardwire::node::{Node, Setup, tls};
 use shardwire::shard::{Endpoint, Policy};
 
 use super::arguments::Arguments;
+use super::certificate::Certificate;
 use super::child::{self, Child};
 use super::memory::Memory;
 
@@ -28,6 +29,8 @@ pub struct Broker {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What it shows, where it speaks TLS.
+    pub certificate: Option<Certificate>,
 }
 
 impl Broker {
@@ -37,6 +40,23 @@ impl Broker {
     /// # Panics
     /// When it does not start.
     pub fn start(shards: usize, tokens: bool, processor: Option<usize>) -> Self {
+        Self::begin(shards, tokens, processor, None)
+    }
+
+    /// Starts one that speaks TLS.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn secured(shards: usize, tokens: bool) -> Self {
+        Self::begin(shards, tokens, None, Some(Certificate::new("measured")))
+    }
+
+    fn begin(
+        shards: usize,
+        tokens: bool,
+        processor: Option<usize>,
+        certificate: Option<Certificate>,
+    ) -> Self {
         let (shards, processor) = (shards.to_string(), processor.map(|number| number.to_string()));
         let mut arguments = vec!["--shards", &shards];
         if tokens {
@@ -45,9 +65,16 @@ impl Broker {
         if let Some(processor) = &processor {
             arguments.extend(["--processor", processor]);
         }
+        let files = certificate.as_ref().map(|certificate| {
+            let files = certificate.files();
+            [files.cert_file, files.key_file].map(|file| file.display().to_string())
+        });
+        if let Some([certificate, key]) = &files {
+            arguments.extend(["--certificate", certificate, "--key", key]);
+        }
         let mut child = Child::start(ROLE, &arguments);
         let address = child.hear().parse().expect("an address");
-        Self { child, address }
+        Self { child, address, certificate }
     }
 
     /// Nanoseconds of processor time used so far.
@@ -97,6 +124,11 @@ pub fn run(arguments: &Arguments) {
     let node = Node::start(Setup {
         api_key: Some(API_KEY.into()),
         connections_per_ip_max: 100,
+        tls: arguments.text("certificate").map(|certificate| {
+            let key = arguments.text("key").expect("a certificate has a key");
+            let files = config::Tls { cert_file: certificate.into(), key_file: key.into() };
+            tls::load(&files).expect("a certificate and its key")
+        }),
         ..Setup::bare(address, shards, policy(arguments.has("tokens")))
     })
     .expect("a node starts");

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::json;
 use shardwire::load::dialect::{self, Heard as Said, Who, Words};
-use shardwire::load::scenario::{Credentials, Spoken, Target};
+use shardwire::load::scenario::{Credentials, Spoken, Target, Tls};
 use shardwire::load::stamp::Stamp;
 use shardwire::load::swarm::{Audience, Happened, Leave, Swarm};
 use shardwire::wire::frame::OpCode;
 
-use super::broker;
+use super::broker::{self, Broker};
 
 /// Connections from one address: half of what the broker takes from one.
 const PER_ADDRESS: u32 = 50;
@@ -80,11 +80,24 @@ impl Clients {
     /// # Panics
     /// When there is no descriptor left.
     pub fn new(address: SocketAddr, compression: bool) -> Self {
+        Self::of(address, compression, None)
+    }
+
+    /// Nobody yet; each will speak TLS where the broker does.
+    ///
+    /// # Panics
+    /// When there is no descriptor left.
+    pub fn of_broker(broker: &Broker) -> Self {
+        let file = broker.certificate.as_ref().map(|certificate| certificate.file().to_owned());
+        Self::of(broker.address, false, file.map(Tls::Authorities))
+    }
+
+    fn of(address: SocketAddr, compression: bool, tls: Option<Tls>) -> Self {
         let target = Target {
             address,
             host: "localhost".into(),
             path: broker::PATH.into(),
-            tls: None,
+            tls,
             dialect: Spoken::Topics,
             compression,
             credentials: Credentials::None,

@@ -8,6 +8,8 @@
 
 pub mod arguments;
 pub mod broker;
+#[path = "../../tests/secured/certificate.rs"]
+pub mod certificate;
 pub mod child;
 pub mod clients;
 pub mod memory;

@@ -3,12 +3,19 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use rustls::pki_types::ServerName;
+use rustls::{ALL_VERSIONS, ClientConnection, StreamOwned};
 use serde_json::Value;
 
-use super::broker::API_KEY;
+use super::broker::{API_KEY, Broker};
 
 /// A client of `POST /api/publish`.
-pub struct Publisher(BufReader<TcpStream>);
+pub struct Publisher(BufReader<Box<dyn Stream>>);
+
+/// Read and written.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
 
 impl Publisher {
     /// Connects.
@@ -16,9 +23,19 @@ impl Publisher {
     /// # Panics
     /// When nobody listens there.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the broker listens");
-        stream.set_nodelay(true).expect("a TCP socket");
-        Self(BufReader::new(stream))
+        Self(BufReader::new(Box::new(socket(address))))
+    }
+
+    /// Connects as the broker speaks.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub fn to(broker: &Broker) -> Self {
+        let Some(certificate) = &broker.certificate else { return Self::connect(broker.address) };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let config = certificate.client(ALL_VERSIONS);
+        let session = ClientConnection::new(config, name).expect("a configuration");
+        Self(BufReader::new(Box::new(StreamOwned::new(session, socket(broker.address)))))
     }
 
     /// Publishes; says to how many connections it went. `data` is JSON text.
@@ -32,7 +49,9 @@ impl Publisher {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len(),
         );
-        self.0.get_mut().write_all(request.as_bytes()).expect("the broker reads");
+        let stream = self.0.get_mut();
+        stream.write_all(request.as_bytes()).expect("the broker reads");
+        stream.flush().expect("the broker reads");
         let reply = self.reply();
         reply["delivered"].as_u64().unwrap_or_else(|| panic!("published: {reply}"))
     }
@@ -56,4 +75,10 @@ impl Publisher {
         self.0.read_exact(&mut body).expect("the broker answers");
         serde_json::from_slice(&body).expect("JSON")
     }
+}
+
+fn socket(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the broker listens");
+    stream.set_nodelay(true).expect("a TCP socket");
+    stream
 }

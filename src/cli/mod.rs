@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod check_config;
+mod reload;
 pub mod serve;
 pub mod token;
 
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Environment, Loaded, LogFormat, Override, Sources};
+use crate::config::{self, Environment, Loaded, LogFormat, Override, Problems, Sources};
 use crate::load::{floor, worker};
 
 /// Exit status for a wrong usage or configuration.
@@ -97,7 +98,7 @@ pub fn main() -> ExitCode {
     let line = Line::parse();
     match line.command.unwrap_or(Command::Serve(line.serve)) {
         Command::Serve(flags) => match load(&flags) {
-            Ok(loaded) => serve::run(loaded, flags.until_input_ends),
+            Ok(loaded) => serve::run(loaded, &flags),
             Err(status) => status,
         },
         Command::Token(flags) => token::run(&flags),
@@ -120,14 +121,7 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// The exit status, when there are errors.
 fn load(flags: &ServeFlags) -> Result<Loaded, ExitCode> {
-    let loaded = config::load(&Sources {
-        file: flags.config.config.clone(),
-        environment: &Environment::of_process(),
-        overrides: flags.overrides(),
-        dev: flags.dev,
-        read: &config::read_file,
-    });
-    match loaded {
+    match flags.read(&Environment::of_process()) {
         Ok(loaded) => {
             if loaded.settings.log.format == LogFormat::Text {
                 for warning in &loaded.warnings {
@@ -144,6 +138,20 @@ fn load(flags: &ServeFlags) -> Result<Loaded, ExitCode> {
 }
 
 impl ServeFlags {
+    /// Reads the configuration: the file, the environment over it, and these flags over both.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn read(&self, environment: &Environment) -> Result<Loaded, Problems> {
+        config::load(&Sources {
+            file: self.config.config.clone(),
+            environment,
+            overrides: self.overrides(),
+            dev: self.dev,
+            read: &config::read_file,
+        })
+    }
+
     /// The given flags as settings: `--set` first, so that a flag of its own name counts more.
     fn overrides(&self) -> Vec<Override> {
         let set = self.config.set.iter().map(|(key, text)| Override {

@@ -1,7 +1,8 @@
 //! `shardwire serve`: the broker from its start to its end.
 //!
-//! Sets up logging, starts the node, says what a newcomer can paste, waits for a signal, drains.
-//! Everything goes to standard error; the last start-up line is `listening on http://HOST:PORT`.
+//! Sets up logging, starts the node, says what a newcomer can paste, reloads at SIGHUP, waits for a
+//! signal to end, drains. Everything goes to standard error; the last start-up line is
+//! `listening on http://HOST:PORT`, with TLS `https`.
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,31 +13,35 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::EXIT_USAGE;
+use super::reload::Running;
 use super::token::{TokenRequest, mint};
+use super::{EXIT_USAGE, ServeFlags};
 use crate::config::{AuthKey, Loaded, Log, LogFormat, LogLevel, Secret, Settings};
 use crate::node::{Node, Setup, clock};
 
 /// What is told as a signal when the standard input ends.
 const INPUT_ENDED: &str = "end of input";
 
+/// What tells to read the settings anew.
+const HANG_UP: &str = "SIGHUP";
+
 /// Hours that the token printed at the start is good for.
 const TRIAL_TOKEN_HOURS: u64 = 24;
 
-/// Runs the broker until it is told to end, by a signal or, `until_input_ends`, also by the end of
-/// the standard input.
-pub fn run(loaded: Loaded, until_input_ends: bool) -> ExitCode {
-    let Loaded { settings, warnings, .. } = loaded;
+/// Runs the broker until it is told to end, by a signal or, where the flags say so, also by the end
+/// of the standard input.
+pub(super) fn run(loaded: Loaded, flags: &ServeFlags) -> ExitCode {
+    let Loaded { settings, warnings, .. } = &loaded;
     start_log(&settings.log);
     if settings.log.format == LogFormat::Json {
-        for warning in &warnings {
+        for warning in warnings {
             tracing::warn!("{warning}");
         }
     }
     // Caught from before the first connection: a signal must never end the broker undrained.
-    let signals = Signals::new(until_input_ends);
+    let signals = Signals::new(flags.until_input_ends);
     let generated = Secret::new(random_secret());
-    let setup = match Setup::new(&settings, &generated) {
+    let setup = match Setup::new(settings, &generated) {
         Ok(setup) => setup,
         Err(error) => {
             eprintln!("error: {error}");
@@ -51,14 +56,20 @@ pub fn run(loaded: Loaded, until_input_ends: bool) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    greet(&settings, &node, shards, &generated);
-    let drain_ms = settings.server.drain_ms;
-    let signal = signals.wait();
+    greet(settings, &node, shards, &generated);
+    let mut running = Running { flags, loaded, generated };
+    let signal = loop {
+        match signals.wait() {
+            HANG_UP => running.reload(&node),
+            signal => break signal,
+        }
+    };
+    let drain_ms = running.loaded.settings.server.drain_ms;
     tracing::info!("{signal}: draining, for {drain_ms} ms at most; once more to end at once");
     std::thread::spawn(move || {
         let mut signal = signals.wait();
-        // The input of who is told to end often ends too: that is no second word.
-        while signal == INPUT_ENDED {
+        // The input of who is told to end often ends too, or its terminal: that is no second word.
+        while matches!(signal, INPUT_ENDED | HANG_UP) {
             signal = signals.wait();
         }
         tracing::warn!("{signal} again: ended undrained");
@@ -91,7 +102,8 @@ fn start_log(log: &Log) {
 /// What a newcomer needs, and the line that says the broker is up.
 fn greet(settings: &Settings, node: &Node, shards: u8, generated: &Secret) {
     let address = node.address();
-    let up = format!("listening on http://{address}");
+    let s = if settings.tls.is_some() { "s" } else { "" };
+    let up = format!("listening on http{s}://{address}");
     if settings.log.format == LogFormat::Json {
         if settings.auth.key == AuthKey::Generated {
             tracing::warn!("no key is configured (JWT_SECRET): no token of yours will be taken");
@@ -111,10 +123,13 @@ fn greet(settings: &Settings, node: &Node, shards: u8, generated: &Secret) {
     if let Some(path) = settings.endpoints.first().map(|endpoint| endpoint.path.as_str()) {
         if settings.dev {
             eprintln!("--dev: everybody may connect and use every topic; to try it:");
-            eprintln!("  websocat ws://{}{path}", reachable(address));
+            eprintln!("  websocat ws{s}://{}{path}", reachable(address));
         } else if settings.auth.key == AuthKey::Generated {
             try_it(settings, reachable(address), path, generated);
         }
+    }
+    if let Some(address) = node.metrics_address() {
+        eprintln!("metrics on http://{address}/metrics");
     }
     eprintln!("{up}");
 }
@@ -126,6 +141,7 @@ fn try_it(settings: &Settings, address: SocketAddr, path: &str, generated: &Secr
         ..TokenRequest::new(&settings.auth, "you")
     };
     let Ok(token) = mint(generated, &request, clock::now().wall) else { return };
+    let s = if settings.tls.is_some() { "s" } else { "" };
     eprintln!(
         "\
 no key is configured (JWT_SECRET): tokens are good for this run only. One of role admin, to be
@@ -135,12 +151,12 @@ export TOKEN={token}
 
 To hear (Ctrl-D ends it):
 
-websocat \"ws://{address}{path}?token=$TOKEN\"
+websocat \"ws{s}://{address}{path}?token=$TOKEN\"
 {{\"type\":\"subscribe\",\"topic\":\"demo.*\"}}
 
 To publish, in another terminal:
 
-curl http://{address}/api/publish -H \"Authorization: Bearer $TOKEN\" \\
+curl http{s}://{address}/api/publish -H \"Authorization: Bearer $TOKEN\" \\
   -d '{{\"topic\":\"demo.hello\",\"data\":{{\"n\":1}}}}'
 "
     );
@@ -168,7 +184,7 @@ fn random_secret() -> String {
     })
 }
 
-/// The signals that end the broker, caught from when this is made on.
+/// The signals that end the broker or have it read its settings anew, caught from when this is made on.
 struct Signals(Receiver<&'static str>);
 
 impl Signals {
@@ -191,11 +207,13 @@ impl Signals {
             runtime.block_on(async move {
                 let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
                 let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
+                let mut hang_up = signal(SignalKind::hangup()).expect("SIGHUP can be caught");
                 let _ = caught.send(());
                 loop {
                     let name = tokio::select! {
                         _ = term.recv() => "SIGTERM",
                         _ = interrupt.recv() => "SIGINT",
+                        _ = hang_up.recv() => HANG_UP,
                     };
                     if told.send(name).is_err() {
                         return;
@@ -207,7 +225,7 @@ impl Signals {
         Self(signals)
     }
 
-    /// Blocks until the process is told to end; by which signal.
+    /// Blocks until the process is told something; by which signal.
     fn wait(&self) -> &'static str {
         self.0.recv().expect("the thread that catches signals lives")
     }

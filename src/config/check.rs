@@ -12,7 +12,7 @@ use super::meant::topic_bounds;
 use super::problem::{Origin, Problem};
 use super::setting::{Setting, Support};
 use super::typed::{Typed, Values};
-use super::words::Decision;
+use super::words::{Decision, Dialect};
 use crate::topic::Pattern;
 
 /// Everything that does not go together.
@@ -37,6 +37,8 @@ pub(super) fn contradictions(
         |outbox, message| outbox >= message,
         problems,
     );
+    both_or_none(values, ["tls.cert_file", "tls.key_file"], problems);
+    without_effect(values, warnings);
     endpoints(typed.entries("endpoint"), problems);
     rules(typed, problems, warnings);
     histories(typed, problems);
@@ -54,6 +56,20 @@ fn at_least(
         let (given, other) = (values.get(key), values.get(than));
         let what = format_args!("{what} {than} = {} ({})", other.value, other.origin);
         problems.push(Problem::contradiction(&given.origin, key, &given.value, what));
+    }
+}
+
+/// Two texts of which one alone means nothing.
+fn both_or_none(values: &Values, keys: [&str; 2], problems: &mut Vec<Problem>) {
+    if !values.sound(&keys) {
+        return;
+    }
+    for (key, other) in [(keys[0], keys[1]), (keys[1], keys[0])] {
+        if values.text(key).is_some() && values.text(other).is_none() {
+            let given = values.get(key);
+            let what = format_args!("there is no {other}");
+            problems.push(Problem::contradiction(&given.origin, key, &given.value, what));
+        }
     }
 }
 
@@ -77,6 +93,25 @@ fn unsupported(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<
                 given.origin
             )),
         }
+    }
+}
+
+/// What is allowed and does not do what it seems to.
+fn without_effect(values: &Values, warnings: &mut Vec<String>) {
+    let (proxy, proxies) = ("server.proxy_protocol", "server.trusted_proxies");
+    if values.flag(proxy)
+        && values.sound(&[proxies])
+        && values.texts(proxies).is_none_or(<[_]>::is_empty)
+    {
+        let origin = &values.get(proxy).origin;
+        warnings.push(format!("{proxy} ({origin}) has no effect: {proxies} names none"));
+    }
+    let (window, message) = ("limits.bytes_per_window", "websocket.max_message_bytes");
+    let (bytes, max): (u64, u64) = (values.int(window), values.int(message));
+    if values.sound(&[window, message]) && bytes > 0 && bytes < max {
+        let origin = &values.get(window).origin;
+        let what = format!("is less than {message} = {max}: longer messages are always refused");
+        warnings.push(format!("{window} ({origin}) {what}"));
     }
 }
 
@@ -105,6 +140,22 @@ fn rules(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>)
     if typed.lists["rule"].as_ref().is_some_and(Vec::is_empty) {
         let what = "no rule allows nothing; leave the key out for the default rules";
         problems.push(Problem::new(&"rule = []", what));
+    }
+    let is_asking = |endpoint: &&Values| {
+        let given = endpoint.get("endpoint.dialect");
+        endpoint.sound(&["endpoint.dialect"])
+            && given.origin != Origin::Default
+            // With --dev no rule is asked.
+            && !matches!(endpoint.get("endpoint.require_authentication").origin, Origin::Derived(_))
+            && endpoint.word::<Dialect>("endpoint.dialect") == Dialect::Events
+    };
+    if typed.entries("rule").is_empty() && !typed.values.is_set("webhook.url") {
+        // Not the one that is there by default: whoever does not use it need not care.
+        for endpoint in typed.entries("endpoint").iter().filter(is_asking) {
+            let origin = &endpoint.get("endpoint.dialect").origin;
+            let what = "asks a webhook about room.*.** and none is set: it denies";
+            warnings.push(format!("the endpoint at {origin} {what}"));
+        }
     }
     for rule in typed.entries("rule").iter().filter(|rule| rule.sound(&[KEY])) {
         if rule.word::<Decision>(KEY) == Decision::Webhook && !typed.values.is_set("webhook.url") {

@@ -1,7 +1,9 @@
 //! The key that tokens are checked with, and the signatures that it is for.
 //!
 //! Reads the key file, so that a bad one is an error at the start like any other, and derives the
-//! accepted algorithms where none are given. How a token is checked is `auth`'s business.
+//! accepted algorithms where none are given. How a token is checked is `auth`'s business. The files
+//! of TLS are read here too, for a reload to see whether they are others; what they hold is judged
+//! by who serves with them.
 //! Spec: protocols.md section 1; RFC 7517, RFC 7518.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use super::keys::ALGORITHMS;
 use super::problem::{Origin, Problem};
 use super::settings::AuthKey;
 use super::typed::{Typed, Values};
-use super::value::Value;
+use super::value::{Secret, Value};
 
 /// The settings of which one at most may be given.
 const SOURCES: [&str; 3] = ["auth.secret", "auth.public_key_file", "auth.jwks_file"];
@@ -52,6 +54,12 @@ pub(super) fn settle(
     };
     match found {
         Ok((key, families)) => {
+            match &key {
+                AuthKey::PublicKey { pem: text, .. } | AuthKey::Jwks { json: text, .. } => {
+                    _ = typed.files.insert(given[0], Secret::new(text.as_str()));
+                }
+                AuthKey::Generated | AuthKey::Secret(_) => {}
+            }
             let named = given.first().copied().unwrap_or("the key made when none is configured");
             algorithms(typed, named, &families, problems);
             key
@@ -72,6 +80,21 @@ fn secret(values: &Values, warnings: &mut Vec<String>) -> (AuthKey, Vec<Algorith
         ));
     }
     (AuthKey::Secret(secret), vec![AlgorithmFamily::Hmac])
+}
+
+/// Reads the certificate chain and its key.
+pub(super) fn tls_files(typed: &mut Typed, read: &ReadFile<'_>, problems: &mut Vec<Problem>) {
+    for key in ["tls.cert_file", "tls.key_file"] {
+        let given = typed.values.get(key);
+        let Some(file) = typed.values.text(key) else { continue };
+        match read(Path::new(file)) {
+            Ok(text) => _ = typed.files.insert(key, Secret::new(text)),
+            Err(error) => {
+                let what = format_args!("cannot be read: {error}");
+                problems.push(Problem::contradiction(&given.origin, key, &given.value, what));
+            }
+        }
+    }
 }
 
 /// A PEM or JWK set from its file, with the kinds of key in it.

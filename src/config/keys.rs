@@ -16,7 +16,7 @@ pub(super) const ALGORITHMS: &[&str] = &[
 ];
 
 /// The dialects that this version speaks.
-const DIALECTS: &[&str] = &["topics", "echo"];
+const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "echo"];
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -60,19 +60,24 @@ const fn unset(key: &'static str, kind: Kind) -> Setting {
 pub static SETTINGS: &[Setting] = &[
     word("log.format", "text", LogFormat::WORDS)
         .env(&["SHARDWIRE_LOG_FORMAT"])
-        .about("how a line of the log on standard error is written"),
+        .about("how a line of the log on standard error is written")
+        .restart(),
     word("log.level", "info", LogLevel::WORDS)
         .env(&["SHARDWIRE_LOG"])
-        .about("the least severe event that is logged"),
+        .about("the least severe event that is logged")
+        .restart(),
     Setting::new("server.host", HOST, Preset::Text("0.0.0.0"))
         .env(&["WEBSOCKET_HOST"])
-        .about("the address to listen on"),
+        .about("the address to listen on")
+        .restart(),
     Setting::int("server.port", 3000, 0, 65_535)
         .env(&["WEBSOCKET_PORT"])
-        .about("the TCP port; 0 asks the system for a free one"),
+        .about("the TCP port; 0 asks the system for a free one")
+        .restart(),
     Setting::int("server.shards", 0, 0, limits::SHARDS_MAX as u64)
         .unit("threads")
-        .about("threads that serve connections; 0: one per core"),
+        .about("threads that serve connections; 0: one per core")
+        .restart(),
     Setting::int("server.max_connections", 0, 0, U32_MAX)
         .env(&["WEBSOCKET_MAX_CONNECTIONS"])
         .unit("connections")
@@ -88,26 +93,29 @@ pub static SETTINGS: &[Setting] = &[
     .about("more from one client address get 429; 0: no limit"),
     unset("server.trusted_proxies", NETWORKS).about("whose X-Forwarded-For is believed"),
     Setting::flag("server.proxy_protocol", false)
-        .about("expect PROXY v1 or v2 from trusted proxies")
-        .absent("the PROXY protocol"),
+        .about("trusted proxies must begin a connection with PROXY v1 or v2; nobody else may"),
     unset("server.allow_origins", ORIGINS)
         .env(&["WEBSOCKET_CORS_ORIGIN"])
         .about("origins that browsers may come from; unset: the same host only"),
     unset("server.metrics_address", ADDRESS)
         .about("where /metrics is served; unset: on the main port")
-        .absent("a metrics address of its own"),
+        .restart(),
     Setting::int("server.request_timeout_ms", limits::REQUEST_TIMEOUT_MS, 10, HOUR_MS)
         .unit("ms")
         .about("a request that is not complete by then is cut"),
     Setting::int("server.drain_ms", limits::DRAIN_MS, 0, HOUR_MS)
         .unit("ms")
         .about("over how long connections are told of a shutdown; it ends by then"),
-    unset("tls.cert_file", TEXT).about("the certificate chain, PEM").absent("TLS"),
-    unset("tls.key_file", TEXT).about("the private key, PEM").absent("TLS"),
-    Setting::flag("websocket.enabled", true).env(&["WEBSOCKET_ENABLED"]).about("false: HTTP only"),
+    unset("tls.cert_file", TEXT).about("the certificate chain, PEM; with it the port is TLS only"),
+    unset("tls.key_file", TEXT).about("its private key, PEM"),
+    Setting::flag("websocket.enabled", true)
+        .env(&["WEBSOCKET_ENABLED"])
+        .about("false: HTTP only")
+        .restart(),
     unset("websocket.path", PATH)
         .env(&["WEBSOCKET_PATH"])
-        .about("renames the path of the first endpoint"),
+        .about("renames the path of the first endpoint")
+        .restart(),
     Setting::int("websocket.ping_interval_ms", limits::PING_INTERVAL_MS, 10, DAY_MS)
         .env(&["WEBSOCKET_PING_INTERVAL"])
         .unit("ms")
@@ -127,7 +135,8 @@ pub static SETTINGS: &[Setting] = &[
         .unit("µs")
         .about("waits so long for more to send at once: cheaper fan-out for later delivery"),
     Setting::flag("websocket.compression", false)
-        .about("negotiate permessage-deflate; costs CPU for each large message"),
+        .about("negotiate permessage-deflate; costs CPU for each large message")
+        .restart(),
     Setting::int(
         "websocket.compression_min_bytes",
         limits::COMPRESSION_BYTES_MIN as u64,
@@ -136,15 +145,17 @@ pub static SETTINGS: &[Setting] = &[
     )
     .unit("bytes")
     .about("smaller messages are sent as they are"),
-    Setting::new("endpoint.path", PATH, Preset::Required).about("where it is, exactly"),
+    Setting::new("endpoint.path", PATH, Preset::Required).about("where it is, exactly").restart(),
     Setting::new(
         "endpoint.dialect",
-        Kind::Word { words: DIALECTS, absent: &["admin", "socketio"] },
+        Kind::Word { words: DIALECTS, absent: &["socketio"] },
         Preset::Text("topics"),
     )
-    .about("the protocol spoken there"),
+    .about("the protocol spoken there")
+    .restart(),
     Setting::flag("endpoint.require_authentication", true)
-        .about("false: who brings no token is let in as anonymous"),
+        .about("false: who brings no token is let in as anonymous")
+        .restart(),
     unset("auth.secret", Kind::Secret)
         .env(&["JWT_SECRET", "ACCESS_SECRET_KEY"])
         .about("the key of HMAC-signed tokens; without any key a random one is made each run"),
@@ -222,11 +233,13 @@ pub static SETTINGS: &[Setting] = &[
         Preset::Text("memory"),
     )
     .env(&["PUBSUB_ADAPTER"])
-    .about("how nodes find each other"),
+    .about("how nodes find each other")
+    .restart(),
     Setting::int("bus.memory_max_messages", limits::MEMORY_MESSAGES_MAX as u64, 1, U32_MAX)
         .env(&["PUBSUB_MEMORY_MAX_MESSAGES"])
         .unit("messages")
-        .about("accepted for old environments; one node keeps none between its shards"),
+        .about("accepted for old environments; one node keeps none between its shards")
+        .restart(),
     unset("redis.url", Kind::Secret)
         .env(&["PUBSUB_REDIS_URL", "REDIS_URL"])
         .about("the Redis server")
@@ -286,15 +299,19 @@ pub static SETTINGS: &[Setting] = &[
     .about("load the handlers of a conformance suite")
     .absent("Socket.IO"),
     unset("socketio.events", Kind::Table).about("events by other names").absent("Socket.IO"),
-    Setting::new("history.topic", PATTERN, Preset::Required).about("the topics that keep one"),
+    Setting::new("history.topic", PATTERN, Preset::Required)
+        .about("the topics that keep one")
+        .restart(),
     Setting::new(
         "history.size",
         Kind::Int { min: 1, max: limits::HISTORY_MESSAGES_MAX },
         Preset::Required,
     )
     .unit("messages")
-    .about("kept of each topic; their bytes are held in memory"),
+    .about("kept of each topic; their bytes are held in memory")
+    .restart(),
     Setting::int("history.ttl_s", 0, 0, 31_536_000)
         .unit("s")
-        .about("after which a message is forgotten; 0: never"),
+        .about("after which a message is forgotten; 0: never")
+        .restart(),
 ];

@@ -14,12 +14,14 @@ use super::settings::{
 };
 use super::typed::{Typed, Values};
 use super::value::Value;
+use crate::http::doors;
 use crate::topic::TopicBounds;
 
 /// What `--dev` listens on unless told otherwise.
 const DEV_HOST: &str = "127.0.0.1";
 /// The endpoint table while none is configured (protocols.md section 1).
-const DEFAULT_ENDPOINTS: [(&str, &str); 1] = [("/ws", "topics")];
+const DEFAULT_ENDPOINTS: [(&str, &str); 4] =
+    [("/ws", "topics"), ("/events", "events"), ("/channels", "channels"), ("/ws/admin", "admin")];
 
 /// Works out what follows from other settings: the endpoints, and what `--dev` means.
 pub(super) fn settle(typed: &mut Typed, dev: bool, problems: &mut Vec<Problem>) {
@@ -29,7 +31,8 @@ pub(super) fn settle(typed: &mut Typed, dev: bool, problems: &mut Vec<Problem>) 
         {
             Vec::new()
         }
-        given => renamed(given.unwrap_or_else(default_endpoints), &typed.values, problems),
+        Some(given) => renamed(given, &typed.values, problems),
+        None => without_rivals(renamed(default_endpoints(), &typed.values, problems)),
     };
     typed.lists.insert("endpoint", Some(endpoints));
     if dev {
@@ -64,6 +67,14 @@ fn renamed(
             "there is no endpoint to rename",
         )),
     }
+    endpoints
+}
+
+/// Default endpoints less those that the renamed first has taken the path of.
+fn without_rivals(mut endpoints: Vec<Values>) -> Vec<Values> {
+    const KEY: &str = "endpoint.path";
+    let mut taken = std::collections::BTreeSet::new();
+    endpoints.retain(|endpoint| taken.insert(endpoint.required(KEY).to_owned()));
     endpoints
 }
 
@@ -153,7 +164,8 @@ fn server(values: &Values) -> Server {
             None => Origins::SameHost,
             Some(origins) if origins.iter().any(|origin| origin == "*") => Origins::Any,
             Some(origins) => {
-                Origins::Only(origins.iter().map(|origin| origin.to_ascii_lowercase()).collect())
+                let plain = |origin: &String| doors::normalised(origin).to_ascii_lowercase();
+                Origins::Only(origins.iter().map(plain).collect())
             }
         },
         request_timeout_ms: values.int("server.request_timeout_ms"),

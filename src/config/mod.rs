@@ -19,6 +19,7 @@ mod meant;
 mod print;
 mod problem;
 mod read;
+mod renewal;
 mod setting;
 mod settings;
 #[cfg(test)]
@@ -75,6 +76,15 @@ pub struct Loaded {
     typed: Typed,
 }
 
+/// A setting that has another value than before a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its key; of a list of tables the list's name alone.
+    pub key: &'static str,
+    /// Whether it holds from now on; otherwise from the next start.
+    pub applied: bool,
+}
+
 /// Reads all sources and settles what is meant.
 ///
 /// # Errors
@@ -98,6 +108,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let Reader { mut typed, mut problems, mut warnings } = reader;
     meant::settle(&mut typed, sources.dev, &mut problems);
     let key = key::settle(&mut typed, sources.read, &mut problems, &mut warnings);
+    key::tls_files(&mut typed, sources.read, &mut problems);
     check::contradictions(&typed, &mut problems, &mut warnings);
     if !problems.is_empty() {
         return Err(Problems(problems));
@@ -106,6 +117,15 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
 }
 
 impl Loaded {
+    /// What is to be in force when the same sources, read anew, give `new`; and which settings are
+    /// different, in the order of the table. Those that need a restart stay as they are here.
+    ///
+    /// # Errors
+    /// What is new does not go with what stays; the operator's to mend, by a restart.
+    pub fn renewed(&self, new: Loaded) -> Result<(Loaded, Vec<Change>), Problems> {
+        renewal::renew(self, new)
+    }
+
     /// The configuration as meant, as TOML: read back, it means the same, but for secrets, which
     /// are hidden. What is not a default has a comment saying where it came from; with `explain`
     /// each setting has one saying what it means, and settings of later versions are listed too.

@@ -88,6 +88,9 @@ fn write_explanation(out: &mut String, row: &Setting) {
         _ = write!(out, " (this version does not have {feature})");
     }
     _ = write!(out, "\n#   allowed: {}", row.allowed());
+    if row.restart {
+        _ = write!(out, "\n#   a running broker keeps it: needs a restart");
+    }
     if !row.env.is_empty() {
         _ = write!(out, "\n#   environment: {}", row.env.join(", "));
     }

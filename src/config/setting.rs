@@ -23,6 +23,8 @@ pub struct Setting {
     pub about: &'static str,
     /// Whether this version acts on it.
     pub support: Support,
+    /// Whether another value holds only from the next start on.
+    pub restart: bool,
 }
 
 /// What kind of value a setting takes.
@@ -108,7 +110,16 @@ impl Setting {
 
     /// A row without names in the environment, to be finished by the verbs below.
     pub(super) const fn new(key: &'static str, kind: Kind, default: Preset) -> Self {
-        Self { key, env: &[], kind, default, unit: "", about: "", support: Support::Full }
+        Self {
+            key,
+            env: &[],
+            kind,
+            default,
+            unit: "",
+            about: "",
+            support: Support::Full,
+            restart: false,
+        }
     }
 
     /// Gives it names in the environment.
@@ -138,6 +149,12 @@ impl Setting {
     /// Marks it as a parameter of a feature that this version does not have.
     pub(super) const fn idle(mut self, feature: &'static str) -> Self {
         self.support = Support::Idle(feature);
+        self
+    }
+
+    /// Marks it as one that a running broker does not change.
+    pub(super) const fn restart(mut self) -> Self {
+        self.restart = true;
         self
     }
 

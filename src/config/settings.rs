@@ -4,6 +4,7 @@
 //! Each field is the setting of the same name in `keys.rs`, which has its default and range; units
 //! stand in the names. Spec: protocols.md sections 9 and 10.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -103,7 +104,7 @@ pub enum Origins {
     SameHost,
     /// From anywhere.
     Any,
-    /// From these, in lower case.
+    /// From these, in lower case and without the port that their scheme has anyway.
     Only(Vec<String>),
 }
 
@@ -192,9 +193,9 @@ pub struct Tenants {
 }
 
 /// Who answers what the rules do not decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// Where it is asked; may hold credentials.
+    /// Where it is asked; what it holds may be a secret.
     pub url: String,
     /// Signs the questions, where there is one.
     pub secret: Option<Secret>,
@@ -204,6 +205,16 @@ pub struct WebhookSettings {
     pub cache_ttl_s: u64,
     /// The time of a question is signed with it.
     pub signed_timestamp: bool,
+}
+
+impl fmt::Debug for WebhookSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSettings")
+            .field("timeout_ms", &self.timeout_ms)
+            .field("cache_ttl_s", &self.cache_ttl_s)
+            .field("signed_timestamp", &self.signed_timestamp)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One rule; what its topic means is up to `auth`.

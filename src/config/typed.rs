@@ -34,6 +34,8 @@ pub(super) struct Typed {
     pub(super) values: Values,
     /// Entries of each of [`LISTS`]; `None` where the list was not given at all.
     pub(super) lists: BTreeMap<&'static str, Option<Vec<Values>>>,
+    /// The texts of the files that settings name, by key; hidden, for keys are among them.
+    pub(super) files: BTreeMap<&'static str, Secret>,
 }
 
 impl Typed {
@@ -42,6 +44,7 @@ impl Typed {
         Self {
             values: Values::defaults(|setting| !setting.in_list()),
             lists: LISTS.into_iter().map(|list| (list, None)).collect(),
+            files: BTreeMap::new(),
         }
     }
 
@@ -84,6 +87,11 @@ impl Values {
     /// Whether what these keys hold is what was meant: no comparison makes sense otherwise.
     pub(super) fn sound(&self, keys: &[&str]) -> bool {
         !keys.iter().any(|key| self.refused.contains(key))
+    }
+
+    /// The values by key, wherever they came from.
+    pub(super) fn plain(&self) -> Vec<(&'static str, &Value)> {
+        self.given.iter().map(|(key, given)| (*key, &given.value)).collect()
     }
 
     pub(super) fn get(&self, key: &str) -> &Given {

@@ -71,21 +71,51 @@ pub fn is_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     let Ok(origin) = origin.to_str() else { return *origins == Origins::Any };
     match origins {
         Origins::Any => true,
-        Origins::Only(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
+        Origins::Only(list) => {
+            let origin = normalised(origin);
+            list.iter().any(|allowed| normalised(allowed).eq_ignore_ascii_case(origin))
+        }
         Origins::SameHost => {
             let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            let origin_host = origin.split_once("://").map(|(_, host)| host);
-            host.zip(origin_host).is_some_and(|(host, origin)| origin.eq_ignore_ascii_case(host))
+            host.zip(origin.split_once("://")).is_some_and(|(host, (scheme, origin))| {
+                without_default_port(scheme, origin)
+                    .eq_ignore_ascii_case(without_default_port(scheme, host))
+            })
         }
     }
+}
+
+/// An origin without the port that its scheme has anyway (RFC 6454 section 6.2). Upper and lower
+/// case stay as they are.
+pub fn normalised(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(scheme, host)| {
+        let cut = host.len() - without_default_port(scheme, host).len();
+        &origin[..origin.len() - cut]
+    })
+}
+
+fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
+    let port = if scheme.eq_ignore_ascii_case("http") {
+        ":80"
+    } else if scheme.eq_ignore_ascii_case("https") {
+        ":443"
+    } else {
+        return host;
+    };
+    host.strip_suffix(port).unwrap_or(host)
+}
+
+/// Whether an address is one of the operator's proxies.
+pub fn is_listed(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|net| net.contains(&address))
 }
 
 /// The client's address: the peer's, or where that is a trusted proxy the right-most entry of
 /// `X-Forwarded-For` that is none. An entry that is no address ends the search.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut client = peer.to_canonical();
-    if trusted.is_empty() || !is_trusted(&client) {
+    if !is_listed(client, trusted) {
         return client;
     }
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
@@ -93,7 +123,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     for entry in entries {
         let Some(address) = forwarded(entry.trim_ascii()) else { break };
         client = address;
-        if !is_trusted(&client) {
+        if !is_listed(client, trusted) {
             break;
         }
     }
@@ -203,6 +233,32 @@ mod tests {
         assert!(is_allowed(&list, &from("https://app.example")));
         assert!(!is_allowed(&list, &from("https://app.example.evil")));
         assert!(!is_allowed(&list, &from("http://app.example")));
+    }
+
+    #[test]
+    fn an_origin_is_the_same_with_the_port_that_it_has_anyway() {
+        for (host, origin, is_same) in [
+            ("app.example", "http://app.example:80", true),
+            ("app.example:80", "http://app.example", true),
+            ("APP.example:443", "HTTPS://app.example", true),
+            ("app.example:443", "https://app.example:443", true),
+            ("[::1]:80", "http://[::1]", true),
+            ("app.example", "https://app.example:80", false),
+            ("app.example:443", "http://app.example", false),
+            ("app.example:8080", "http://app.example", false),
+            ("[::80]", "http://[:", false),
+            ("app.example:80", "ws://app.example", false),
+        ] {
+            let headers = headers(&[("host", host), ("origin", origin)]);
+            assert_eq!(is_allowed(&Origins::SameHost, &headers), is_same, "{host} {origin}");
+        }
+        let list = Origins::Only(vec!["https://a.example:443".into(), "http://b.example".into()]);
+        let from = |origin| is_allowed(&list, &headers(&[("origin", origin)]));
+        assert!(from("https://A.example") && from("https://a.example:443"));
+        assert!(from("http://b.example:80"));
+        assert!(!from("http://a.example:443") && !from("https://b.example:80"));
+        assert_eq!(normalised("https://a.example:443"), "https://a.example");
+        assert_eq!(normalised("null"), "null");
     }
 
     #[test]

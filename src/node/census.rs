@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use ahash::RandomState;
 
@@ -29,8 +29,8 @@ pub enum Full {
 /// The count.
 #[derive(Debug)]
 pub struct Census {
-    connections_max: usize,
-    per_address_max: u32,
+    connections_max: AtomicUsize,
+    per_address_max: AtomicU32,
     connections: AtomicUsize,
     addresses: Box<[Mutex<HashMap<IpAddr, u32, RandomState>>]>,
     hasher: RandomState,
@@ -40,12 +40,34 @@ impl Census {
     /// Nobody is in. `per_address_max` of 0 is no limit.
     pub fn new(connections_max: usize, per_address_max: u32) -> Self {
         Self {
-            connections_max,
-            per_address_max,
+            connections_max: AtomicUsize::new(connections_max),
+            per_address_max: AtomicU32::new(per_address_max),
             connections: AtomicUsize::new(0),
             addresses: (0..STRIPES).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Sets other limits, for who comes from now on: nobody who is in is sent away.
+    pub fn limit(&self, connections_max: usize, per_address_max: u32) {
+        self.connections_max.store(connections_max, Ordering::Relaxed);
+        self.per_address_max.store(per_address_max, Ordering::Relaxed);
+    }
+
+    /// Whether a connection would be counted in now. It is cheap: what costs more about a newcomer
+    /// is looked at after this, though only [`Census::enter`] decides.
+    ///
+    /// # Errors
+    /// Which limit is reached.
+    pub fn look(&self, address: IpAddr) -> Result<(), Full> {
+        if self.connections() >= self.connections_max() {
+            return Err(Full::Server);
+        }
+        let max = self.per_address_max();
+        if max > 0 && self.stripe(address).get(&address).is_some_and(|in_| *in_ >= max) {
+            return Err(Full::Address);
+        }
+        Ok(())
     }
 
     /// Counts a connection in.
@@ -53,16 +75,15 @@ impl Census {
     /// # Errors
     /// Which limit is reached; nothing was counted.
     pub fn enter(&self, address: IpAddr) -> Result<(), Full> {
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.connections_max() {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Server);
         }
-        if self.per_address_max == 0 {
-            return Ok(());
-        }
+        let max = self.per_address_max();
+        // Counted without a limit too: there may be one later.
         let mut stripe = self.stripe(address);
         let count = stripe.entry(address).or_insert(0);
-        if *count >= self.per_address_max {
+        if max > 0 && *count >= max {
             drop(stripe);
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Address);
@@ -74,9 +95,6 @@ impl Census {
     /// Counts a connection out.
     pub fn leave(&self, address: IpAddr) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        if self.per_address_max == 0 {
-            return;
-        }
         let mut stripe = self.stripe(address);
         if let Some(count) = stripe.get_mut(&address) {
             *count -= 1;
@@ -89,9 +107,14 @@ impl Census {
         }
     }
 
+    /// Connections of one address that may be in; 0: no limit.
+    pub fn per_address_max(&self) -> u32 {
+        self.per_address_max.load(Ordering::Relaxed)
+    }
+
     /// Connections that may be in.
     pub fn connections_max(&self) -> usize {
-        self.connections_max
+        self.connections_max.load(Ordering::Relaxed)
     }
 
     /// Connections in.
@@ -118,14 +141,41 @@ mod tests {
         let census = Census::new(3, 2);
         let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         assert_eq!(census.enter(one), Ok(()));
+        assert_eq!(census.look(one), Ok(()));
         assert_eq!(census.enter(one), Ok(()));
+        assert_eq!(census.look(one), Err(Full::Address));
         assert_eq!(census.enter(one), Err(Full::Address));
         assert_eq!(census.enter(two), Ok(()));
+        assert_eq!(census.look(two), Err(Full::Server));
         assert_eq!(census.enter(two), Err(Full::Server));
         census.leave(one);
+        assert_eq!(census.look(two), Ok(()));
         assert_eq!(census.enter(two), Ok(()));
         assert_eq!(census.connections(), 3);
         for address in [one, two, two] {
+            census.leave(address);
+        }
+        assert_eq!(census.connections(), 0);
+        assert!(census.addresses.iter().all(|stripe| stripe.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn other_limits_are_for_who_comes_later() {
+        let census = Census::new(5, 0);
+        let address = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..3 {
+            assert_eq!(census.enter(address), Ok(()));
+        }
+        // Who came without a limit counts for one that is set later.
+        census.limit(5, 3);
+        assert_eq!(census.enter(address), Err(Full::Address));
+        census.leave(address);
+        assert_eq!(census.enter(address), Ok(()));
+        census.limit(2, 0);
+        assert_eq!(census.enter(address), Err(Full::Server));
+        census.limit(4, 0);
+        assert_eq!(census.enter(address), Ok(()));
+        for _ in 0..4 {
             census.leave(address);
         }
         assert_eq!(census.connections(), 0);

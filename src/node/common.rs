@@ -29,6 +29,8 @@ pub(super) struct Common {
     pub(super) control: Control,
     pub(super) census: Arc<Census>,
     pub(super) remembered: Remembered,
+    /// Whether the metrics are served at an address of their own, and nowhere else.
+    pub(super) scraped_elsewhere: bool,
     /// HTTP requests that are being answered.
     pub(super) requests: AtomicUsize,
     pub(super) draining: AtomicBool,

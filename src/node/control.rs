@@ -70,14 +70,12 @@ impl Control {
 
     /// Puts another webhook, or none, in place of the one there is; what was asked is still
     /// answered by that one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "settings are not renewed yet"))]
     pub(super) fn set_webhook(&self, webhook: Option<Webhook>) {
         let mut place = self.shared.webhook.write().unwrap_or_else(PoisonError::into_inner);
         *place = webhook.map(Arc::new);
     }
 
     /// Lets a task run on the control thread until the thread ends.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing else waits on the outside yet"))]
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
     }

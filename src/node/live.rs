@@ -3,12 +3,14 @@
 //! A shard has settings of its own, which it is given when they change ([`Renewal`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::ServerConfig;
 
-use crate::shard::Policy;
+use crate::shard::{Endpoint, Policy};
 
 /// The settings in force.
 #[derive(Debug)]
@@ -16,9 +18,30 @@ pub(super) struct Live {
     /// Those of the shards; who comes in is judged by the same.
     pub(super) policy: Arc<Policy>,
     pub(super) trusted_proxies: Vec<IpNet>,
+    /// Whether those begin with a PROXY header.
+    pub(super) proxy_protocol: bool,
     pub(super) api_key: Option<String>,
+    /// The certificate, where TLS is spoken; for the handshakes to come.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) request_timeout: Duration,
     pub(super) flush_delay: Duration,
+}
+
+impl Live {
+    /// Whether these settings can follow those of a running broker: the slots of connections hold
+    /// endpoints by number, histories are held by number too, and what was negotiated stays.
+    pub(super) fn may_follow(&self, old: &Live) -> bool {
+        let places = |live: &Live| -> Vec<_> {
+            let endpoints = live.policy.endpoints.iter();
+            let shape = |it: &Endpoint| (it.path.clone(), it.dialect, it.require_authentication);
+            endpoints.map(shape).collect()
+        };
+        places(self) == places(old)
+            && self.policy.history == old.policy.history
+            && self.tls.is_some() == old.tls.is_some()
+            && self.policy.compression_min_bytes.is_some()
+                == old.policy.compression_min_bytes.is_some()
+    }
 }
 
 /// New settings on their way to one shard.
@@ -26,16 +49,52 @@ pub(super) struct Live {
 pub(super) struct Renewal {
     /// Looked at each turn, and most turns that is all.
     is_there: AtomicBool,
-    policy: Mutex<Option<Arc<Policy>>>,
+    renewed: Mutex<Option<Renewed>>,
 }
 
+/// New settings; whoever waits until they are in force hears it when the sender is dropped.
+pub(super) type Renewed = (Arc<Live>, Sender<()>);
+
 impl Renewal {
+    /// Puts them there, in place of earlier ones that were not taken yet; the shard is to be woken.
+    pub(super) fn put(&self, renewed: Renewed) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewed);
+        self.is_there.store(true, Ordering::Release);
+    }
+
     /// Takes them, where there are any.
-    pub(super) fn take(&self) -> Option<Arc<Policy>> {
-        if !self.is_there.load(Ordering::Relaxed) {
+    pub(super) fn take(&self) -> Option<Renewed> {
+        if !self.is_there.load(Ordering::Relaxed) || !self.is_there.swap(false, Ordering::Acquire) {
             return None;
         }
-        self.is_there.store(false, Ordering::Relaxed);
-        self.policy.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::mpsc::{TryRecvError, channel};
+
+    use super::*;
+    use crate::node::Setup;
+
+    #[test]
+    fn the_newest_settings_are_taken_once() {
+        let renewal = Renewal::default();
+        assert!(renewal.take().is_none());
+        let (in_force, all) = channel();
+        for amount in [1, 2] {
+            let policy = Policy { subscriptions_max: amount, ..Policy::new(Vec::new()) };
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let (_, live) = Setup::bare(address, 1, policy).live();
+            renewal.put((Arc::new(live), in_force.clone()));
+        }
+        drop(in_force);
+        let taken = renewal.take().unwrap();
+        assert_eq!(taken.0.policy.subscriptions_max, 2);
+        assert_eq!(all.try_recv(), Err(TryRecvError::Empty));
+        drop(taken);
+        assert!(all.recv().is_err() && renewal.take().is_none());
     }
 }

@@ -243,9 +243,10 @@ impl Local {
         let shard = &mut *self.shard.borrow_mut();
         let sockets = &mut *self.sockets.borrow_mut();
         let now = clock::now();
-        if let Some(policy) = self.common.next[usize::from(self.id)].take() {
-            shard.reconfigure(now, policy);
-            self.flush_delay.set(self.common.live().flush_delay);
+        if let Some((live, in_force)) = self.common.next[usize::from(self.id)].take() {
+            shard.reconfigure(now, Arc::clone(&live.policy));
+            self.flush_delay.set(live.flush_delay);
+            drop(in_force);
         }
         let more_mail = shard.take_mail(now, sockets);
 

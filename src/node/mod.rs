@@ -13,11 +13,15 @@ mod control;
 mod live;
 mod local;
 mod process;
+pub mod proxy;
 mod publishing;
 mod remembered;
+mod scrape;
 mod serve;
 mod setup;
 mod sockets;
+mod threshold;
+pub mod tls;
 
 pub use setup::{Setup, SetupError};
 
@@ -27,7 +31,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Barrier, OnceLock, RwLock};
+use std::sync::{Arc, Barrier, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -45,7 +49,7 @@ use crate::shard::{Parts, Shard};
 use census::Census;
 use common::Common;
 use control::Control;
-use live::{Live, Renewal};
+use live::Renewal;
 use local::Local;
 use remembered::Remembered;
 use sockets::{Sockets, Waker};
@@ -55,10 +59,14 @@ const DRAIN_POLL: Duration = Duration::from_millis(10);
 /// Part of the drain time in which the clients are told; the rest is for them to go.
 const TELL_SHARE: (u64, u64) = (3, 5);
 
+/// How long a reload waits for the shards' turns; a turn takes milliseconds.
+const IN_FORCE_MAX: Duration = Duration::from_secs(10);
+
 /// A running broker.
 #[derive(Debug)]
 pub struct Node {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     common: Arc<Common>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -69,20 +77,11 @@ impl Node {
     /// # Errors
     /// The address cannot be bound, or the system refuses threads or descriptors: the operator's.
     pub fn start(setup: Setup) -> io::Result<Self> {
-        let descriptors = usize::try_from(raise_descriptor_limit()).unwrap_or(usize::MAX);
-        let reserved = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * usize::from(setup.shards);
-        let carried = descriptors.saturating_sub(reserved);
-        let connections_max =
-            if setup.connections_max == 0 { carried } else { setup.connections_max };
-        if carried == 0 {
-            let error = format!("the limit of {descriptors} descriptors leaves none for clients");
-            return Err(io::Error::other(error));
-        }
-        if connections_max > carried {
-            tracing::warn!(connections_max, carried, "more connections than descriptors");
-        }
+        let connections_max = connections_max(setup.connections_max, setup.shards)?;
         let listeners = listen(setup.address, setup.shards)?;
         let address = listeners[0].local_addr()?;
+        let scraped = setup.metrics_address.map(scrape::listen).transpose()?;
+        let metrics_address = scraped.as_ref().map(TcpListener::local_addr).transpose()?;
         let (mut mailboxes, mut wakers) = (Vec::new(), Vec::new());
         for _ in 0..setup.shards {
             let (waker, watched) = Waker::new()?;
@@ -90,22 +89,19 @@ impl Node {
             wakers.push(watched);
         }
         let mailboxes: Arc<[Arc<Mailbox>]> = mailboxes.into();
-        let (control, outside) = Control::start(Arc::clone(&mailboxes), setup.webhook)?;
+        let (shards, per_address_max) = (setup.shards, setup.connections_per_ip_max);
+        let (webhook, live) = setup.live();
+        let (control, outside) = Control::start(Arc::clone(&mailboxes), webhook)?;
         let common = Arc::new(Common {
             node: ConnectionId::node_of(random()),
-            next: (0..setup.shards).map(|_| Renewal::default()).collect(),
-            live: RwLock::new(Arc::new(Live {
-                policy: Arc::new(setup.policy),
-                trusted_proxies: setup.trusted_proxies,
-                api_key: setup.api_key,
-                request_timeout: setup.request_timeout,
-                flush_delay: setup.flush_delay,
-            })),
+            next: (0..shards).map(|_| Renewal::default()).collect(),
+            live: RwLock::new(Arc::new(live)),
             mailboxes,
-            metrics: (0..setup.shards).map(|_| ShardMetrics::new()).collect(),
+            metrics: (0..shards).map(|_| ShardMetrics::new()).collect(),
             control,
-            census: Arc::new(Census::new(connections_max, setup.connections_per_ip_max)),
+            census: Arc::new(Census::new(connections_max, per_address_max)),
             remembered: Remembered::new(),
+            scraped_elsewhere: scraped.is_some(),
             requests: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -113,7 +109,7 @@ impl Node {
         });
         let interest = Interest::new();
         let (mut threads, (started, starts)) = (vec![outside], channel());
-        for ((id, listener), waker) in (0..setup.shards).zip(listeners).zip(wakers) {
+        for ((id, listener), waker) in (0..shards).zip(listeners).zip(wakers) {
             let (common, interest) = (Arc::clone(&common), Arc::clone(&interest));
             let started = started.clone();
             let thread = std::thread::Builder::new()
@@ -121,20 +117,28 @@ impl Node {
                 .spawn(move || run(id, listener, waker, common, interest, &started))?;
             threads.push(thread);
         }
-        let node = Self { address, common, threads };
-        for _ in 0..setup.shards {
+        if let Some(listener) = scraped {
+            common.control.spawn(scrape::serve(listener, Arc::clone(&common)));
+        }
+        let node = Self { address, metrics_address, common, threads };
+        for _ in 0..shards {
             if let Err(error) = starts.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))) {
                 node.stop();
                 return Err(error);
             }
         }
-        node.common.barrier.get_or_init(|| Barrier::new(usize::from(setup.shards)));
+        node.common.barrier.get_or_init(|| Barrier::new(usize::from(shards)));
         Ok(node)
     }
 
     /// The address actually bound.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address actually bound for the metrics, where they have one of their own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Each shard's counters.
@@ -147,12 +151,38 @@ impl Node {
         self.common.census.connections_max()
     }
 
-    /// Puts other settings in force while the broker runs.
+    /// Puts other settings in force: on each shard and then at the doors, by the time this returns.
+    /// The shards then hold their connections against them, some in each turn (`shard/review`). The
+    /// addresses and the number of shards stay as they are. Blocks.
     ///
     /// # Errors
-    /// In this version always: [`SetupError::Fixed`].
-    pub fn reload(&self, _setup: Setup) -> Result<(), SetupError> {
-        Err(SetupError::Fixed)
+    /// [`SetupError::Fixed`] where something is different that a running broker does not change;
+    /// nothing has changed then.
+    pub fn reload(&self, setup: Setup) -> Result<(), SetupError> {
+        let common = &self.common;
+        let shards = common.mailboxes.len() as u8;
+        let per_address_max = setup.connections_per_ip_max;
+        let wanted = setup.connections_max;
+        let (webhook, live) = setup.live();
+        if !live.may_follow(&common.live()) {
+            return Err(SetupError::Fixed);
+        }
+        let connections_max = connections_max(wanted, shards).map_err(|_| SetupError::Fixed)?;
+        common.census.limit(connections_max, per_address_max);
+        common.control.set_webhook(webhook);
+        let live = Arc::new(live);
+        let (in_force, all) = channel();
+        for (next, mailbox) in common.next.iter().zip(common.mailboxes.iter()) {
+            next.put((Arc::clone(&live), in_force.clone()));
+            mailbox.wake();
+        }
+        drop(in_force);
+        // It ends with the last shard's turn: nothing is ever sent.
+        let _ = all.recv_timeout(IN_FORCE_MAX);
+        // The doors last: a shard holds who comes in against its own, and would send away whom only
+        // the new ones let in.
+        *common.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        Ok(())
     }
 
     /// Tells the clients to go, spread over a part of `within`, waits until they are gone or
@@ -194,6 +224,25 @@ impl Node {
             thread.join().expect("a thread of the node does not panic");
         }
     }
+}
+
+/// How many connections may be open at a time; `wanted` of 0: as many as the limit of descriptors
+/// carries.
+///
+/// # Errors
+/// It carries none.
+fn connections_max(wanted: usize, shards: u8) -> io::Result<usize> {
+    let descriptors = usize::try_from(raise_descriptor_limit()).unwrap_or(usize::MAX);
+    let reserved = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_SHARD * usize::from(shards);
+    let carried = descriptors.saturating_sub(reserved);
+    if carried == 0 {
+        let error = format!("the limit of {descriptors} descriptors leaves none for clients");
+        return Err(io::Error::other(error));
+    }
+    if wanted > carried {
+        tracing::warn!(connections_max = wanted, carried, "more connections than descriptors");
+    }
+    Ok(if wanted == 0 { carried } else { wanted })
 }
 
 /// A shard's thread, from its start to the node's end; `started` is told whether it began.

@@ -3,9 +3,11 @@
 //! What the configuration could not know until it is tried (names, keys, rules) fails here.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::ServerConfig;
 use thiserror::Error;
 
 use crate::auth::{
@@ -15,6 +17,8 @@ use crate::auth::{
 use crate::config::{AuthKey, Dialect, Secret, Settings};
 use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX};
 use crate::node::clock;
+use crate::node::live::Live;
+use crate::node::tls::{self, TlsError};
 use crate::shard::outbox::OutboxBound;
 use crate::shard::{Bucket, Endpoint, Policy, Rate};
 
@@ -29,10 +33,16 @@ pub struct Setup {
     pub policy: Policy,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether those begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Where the metrics are served, in place of the address above.
+    pub metrics_address: Option<SocketAddr>,
     /// Who answers what the rules do not decide.
     pub webhook: Option<Webhook>,
     /// The key of `/api`.
     pub api_key: Option<String>,
+    /// The certificate ([`tls::load`]), to speak TLS and nothing else.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Connections; 0: as many as the limit of descriptors carries.
     pub connections_max: usize,
     /// Connections of one address; 0: no limit.
@@ -63,8 +73,12 @@ pub enum SetupError {
     /// The webhook cannot be asked as it is configured.
     #[error("webhook: {0}")]
     Webhook(#[from] WebhookError),
-    /// The broker runs already.
-    #[error("the settings cannot be changed while the broker runs")]
+    /// The certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    /// The broker runs already, and does not change these: endpoints, histories, whether there is
+    /// TLS or compression.
+    #[error("this cannot be changed while the broker runs")]
     Fixed,
 }
 
@@ -77,8 +91,11 @@ impl Setup {
             shards,
             policy,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            metrics_address: None,
             webhook: None,
             api_key: None,
+            tls: None,
             connections_max: 0,
             connections_per_ip_max: 0,
             request_timeout: Duration::from_millis(REQUEST_TIMEOUT_MS),
@@ -91,19 +108,51 @@ impl Setup {
     /// # Errors
     /// What only shows when it is tried: names, keys, rules.
     pub fn new(settings: &Settings, generated: &Secret) -> Result<Self, SetupError> {
+        let address = resolve(&settings.server.host, settings.server.port)?;
+        Self::at(address, settings, generated)
+    }
+
+    /// The same for a broker that listens already: its name is not looked up again.
+    ///
+    /// # Errors
+    /// As [`Setup::new`].
+    pub fn at(
+        address: SocketAddr,
+        settings: &Settings,
+        generated: &Secret,
+    ) -> Result<Self, SetupError> {
         let server = &settings.server;
         Ok(Self {
-            address: resolve(&server.host, server.port)?,
+            address,
             shards: shards(server.shards),
             policy: policy(settings, generated)?,
             trusted_proxies: server.trusted_proxies.clone(),
+            proxy_protocol: server.proxy_protocol,
+            metrics_address: server.metrics_address,
             webhook: webhook(settings)?,
             api_key: settings.api.key.as_ref().map(|key| key.expose().to_owned()),
+            tls: settings.tls.as_ref().map(tls::load).transpose()?,
             connections_max: server.max_connections as usize,
             connections_per_ip_max: server.max_connections_per_ip,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             flush_delay: Duration::from_micros(settings.websocket.flush_delay_us),
         })
+    }
+}
+
+impl Setup {
+    /// What of it holds until the next reload: the webhook, and what the doors and shards read.
+    pub(super) fn live(self) -> (Option<Webhook>, Live) {
+        let live = Live {
+            policy: Arc::new(self.policy),
+            trusted_proxies: self.trusted_proxies,
+            proxy_protocol: self.proxy_protocol,
+            api_key: self.api_key,
+            tls: self.tls,
+            request_timeout: self.request_timeout,
+            flush_delay: self.flush_delay,
+        };
+        (self.webhook, live)
     }
 }
 
@@ -127,8 +176,13 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
     let mut endpoints = Vec::new();
     for endpoint in &settings.endpoints {
         let dialect = endpoint.dialect;
-        // There is nothing to authenticate for at an echo, and no message to do it by.
-        let required = endpoint.require_authentication && dialect != Dialect::Echo;
+        let required = match dialect {
+            // There is nothing to authenticate for, and no message to do it by.
+            Dialect::Echo => false,
+            // Whatever is configured: it is never open.
+            Dialect::Admin => true,
+            _ => endpoint.require_authentication,
+        };
         endpoints.push(Endpoint::new(
             endpoint.path.clone(),
             dialect,

@@ -2,7 +2,7 @@
 //!
 //! An established connection costs its descriptor, a generation and nothing else here: no task, no
 //! buffer. The shard's one read buffer serves all. This is the [`Port`] that the shard sends
-//! through.
+//! through. One that speaks TLS has its session beside (`tls.rs`), and costs the others nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,10 +16,11 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use crate::limits::EVENTS_PER_TURN_MAX;
+use crate::limits::{EVENTS_PER_TURN_MAX, READ_BUFFER_BYTES, TLS_RECORD_BYTES_MAX};
 use crate::mail::ConnKey;
 use crate::mailbox::Wake;
 use crate::node::census::Census;
+use crate::node::tls::Session;
 use crate::shard::pages::Pages;
 use crate::shard::{Port, Sent};
 
@@ -53,6 +54,8 @@ impl Wake for Waker {
 pub struct Wire {
     /// The socket.
     pub fd: OwnedFd,
+    /// Its TLS, if it speaks that.
+    pub tls: Option<Box<Session>>,
 }
 
 #[derive(Debug)]
@@ -65,11 +68,13 @@ struct Socket {
     ready: bool,
     /// The other side has closed its direction: to be read until its end.
     hung_up: bool,
+    /// It speaks TLS: its session is among the sessions.
+    tls: bool,
 }
 
 impl Socket {
     const NONE: Self =
-        Self { fd: None, generation: 0, paused: false, ready: false, hung_up: false };
+        Self { fd: None, generation: 0, paused: false, ready: false, hung_up: false, tls: false };
 }
 
 /// What became of a read.
@@ -89,6 +94,10 @@ pub enum Read {
 pub struct Sockets {
     epoll: OwnedFd,
     slots: Pages<Socket>,
+    /// By the numbers of the slots; empty where nobody speaks TLS.
+    sessions: Pages<Option<Box<Session>>>,
+    /// What is read of those who speak TLS, before it is decrypted.
+    records: Box<[u8]>,
     events: Vec<Event>,
     census: Arc<Census>,
     /// Bytes read of connections that may cause no more work in their turn.
@@ -109,6 +118,8 @@ impl Sockets {
         Ok(Self {
             epoll,
             slots: Pages::default(),
+            sessions: Pages::default(),
+            records: Box::default(),
             events,
             census,
             held: HashMap::default(),
@@ -126,12 +137,20 @@ impl Sockets {
     /// # Errors
     /// The system's limit of watched descriptors is reached; the socket is closed.
     pub fn insert(&mut self, key: ConnKey, wire: Wire) -> std::io::Result<()> {
-        let Wire { fd } = wire;
+        let Wire { fd, tls } = wire;
         let data = u64::from(key.generation) << 32 | u64::from(key.index);
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;
         self.slots.reach(key.index, || Socket::NONE);
-        self.slots[key.index] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
+        self.slots[key.index] =
+            Socket { fd: Some(fd), generation: key.generation, tls: tls.is_some(), ..Socket::NONE };
+        if tls.is_some() {
+            self.sessions.reach(key.index, || None);
+            self.sessions[key.index] = tls;
+            if self.records.is_empty() {
+                self.records = vec![0; READ_BUFFER_BYTES - TLS_RECORD_BYTES_MAX].into();
+            }
+        }
         Ok(())
     }
 
@@ -202,7 +221,7 @@ impl Sockets {
         }
     }
 
-    /// Reads from a connection into the buffer.
+    /// Reads from a connection into the buffer, which has [`READ_BUFFER_BYTES`].
     pub fn read(&mut self, key: ConnKey, buffer: &mut [u8]) -> Read {
         if self.get(key).is_some()
             && let Some(held) = self.held.remove(&key.index)
@@ -210,7 +229,14 @@ impl Sockets {
             buffer[..held.len()].copy_from_slice(&held);
             return Read::More(held.len());
         }
-        let Some(fd) = self.get(key) else { return Read::Nothing };
+        if self.get(key).is_none() {
+            return Read::Nothing;
+        }
+        let Self { slots, sessions, records, .. } = self;
+        let Some((fd, tls)) = stream(slots, sessions, key.index) else { return Read::Nothing };
+        if let Some(session) = tls {
+            return session.read(fd, records, buffer);
+        }
         match recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok((0, _)) => Read::End,
             Ok((bytes, _)) if bytes < buffer.len() => Read::Drained(bytes),
@@ -226,14 +252,31 @@ impl Sockets {
         if socket.generation == key.generation { socket.fd.as_ref() } else { None }
     }
 
-    fn current(&self, conn: u32) -> Option<&OwnedFd> {
-        self.slots.get(conn)?.fd.as_ref()
+    fn current(&mut self, conn: u32) -> Option<(&OwnedFd, Option<&mut Session>)> {
+        stream(&self.slots, &mut self.sessions, conn)
     }
+}
+
+/// The socket of a slot, and the session of one that speaks TLS.
+fn stream<'a>(
+    slots: &'a Pages<Socket>,
+    sessions: &'a mut Pages<Option<Box<Session>>>,
+    conn: u32,
+) -> Option<(&'a OwnedFd, Option<&'a mut Session>)> {
+    let socket = slots.get(conn)?;
+    let tls = if socket.tls { sessions[conn].as_deref_mut() } else { None };
+    Some((socket.fd.as_ref()?, tls))
 }
 
 impl Port for Sockets {
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
-        let Some(fd) = self.current(conn) else { return Sent::Gone };
+        let (fd, tls) = match self.current(conn) {
+            None => return Sent::Gone,
+            Some(stream) => stream,
+        };
+        if let Some(session) = tls {
+            return session.send(fd, bytes);
+        }
         loop {
             match send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(taken) => return Sent::Bytes(taken),
@@ -246,21 +289,32 @@ impl Port for Sockets {
     }
 
     fn shut(&mut self, conn: u32) {
-        if let Some(fd) = self.current(conn) {
+        match self.current(conn) {
+            Some((fd, Some(session))) => session.shut(fd),
             // A socket that is dead already needs no more shutting.
-            let _ = shutdown(fd, Shutdown::Write);
+            Some((fd, None)) => drop(shutdown(fd, Shutdown::Write)),
+            None => {}
         }
     }
 
     fn has_unread(&mut self, conn: u32) -> bool {
-        let Some(fd) = self.current(conn) else { return false };
+        let Some((fd, _)) = self.current(conn) else { return false };
         let told = recv(fd, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         matches!(told, Ok((1.., _)))
+    }
+
+    fn holds(&self, conn: u32) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.tls)
+            && self.sessions[conn].as_ref().is_some_and(|session| session.holds())
     }
 
     fn close(&mut self, conn: u32, address: IpAddr) {
         // Before the socket goes: who has seen the end finds the place free.
         self.census.leave(address);
+        if let Some((fd, Some(session))) = self.current(conn) {
+            session.end(fd);
+            self.sessions[conn] = None;
+        }
         // A connection that epoll refused has no socket here, and was counted in all the same.
         if let Some(socket) = self.slots.get_mut(conn) {
             *socket = Socket::NONE;

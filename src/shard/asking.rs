@@ -86,7 +86,6 @@ impl Asking {
     }
 
     /// Forgets what the webhook has answered so far: another may answer otherwise.
-    #[expect(dead_code, reason = "settings are not renewed yet")]
     pub(super) fn forget_answers(&mut self) {
         self.answers.clear();
     }

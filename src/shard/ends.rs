@@ -170,8 +170,12 @@ impl Hub {
 
     /// Ends a connection of which both close frames are known and out. One that went on sending
     /// behind its own is not closed yet: the kernel answers bytes that nobody read with a reset,
-    /// which may destroy our close frame on its way (RFC 6455 section 7.1.1).
+    /// which may destroy our close frame on its way (RFC 6455 section 7.1.1). Nor is one of which
+    /// the port holds a part: it ends with the room for that, or when its time is over.
     pub(super) fn finish(&mut self, conn: u32, port: &mut impl Port) {
+        if port.holds(conn) {
+            return;
+        }
         if port.has_unread(conn) {
             self.throw_away(conn, port);
         } else {

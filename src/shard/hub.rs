@@ -22,10 +22,11 @@ use crate::shard::encoder::{Encoder, lane_of};
 use crate::shard::ends::Ending;
 use crate::shard::history::History;
 use crate::shard::inquiry::Inquiries;
-use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Unsent};
+use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Sent, Unsent};
 use crate::shard::people::People;
 use crate::shard::policy::Policy;
 use crate::shard::receipts::Receipts;
+use crate::shard::review::Review;
 use crate::shard::session::Operators;
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::{Tick, Wheel};
@@ -105,6 +106,7 @@ pub(super) struct Hub {
     /// Connections of the dialect `admin` that asked something.
     pub(super) operators: Operators,
     pub(super) asking: Asking,
+    pub(super) review: Review,
     /// The stamp of the last message fanned out.
     pub(super) stamp: u32,
     /// When whoever is left is cut, once the shard drains.
@@ -136,6 +138,7 @@ impl Hub {
         if let Some(close) = refused {
             self.begin_close(now, key.index, close);
         }
+        self.hold_against_settings(now, key.index);
         if let Some(gone_by) = self.gone_by {
             self.begin_close(now, key.index, Close::Shutdown);
             self.slots[key.index].go_by = Some(gone_by);
@@ -203,9 +206,13 @@ impl Hub {
         }
     }
 
-    /// The kernel has room again for a connection that has a backlog.
+    /// The kernel has room again for a connection that has a backlog, or for what its port holds.
     pub(super) fn writable(&mut self, conn: u32, port: &mut impl Port) {
-        let Some(backlog) = &mut self.slots[conn].backlog else { return };
+        let Some(backlog) = &mut self.slots[conn].backlog else {
+            return if port.holds(conn) {
+                self.send_held(conn, port)
+            };
+        };
         let before = backlog.bytes();
         let sends = &self.metrics.sends_total;
         let outcome = backlog.send(conn, port, &mut self.cork, sends);
@@ -225,7 +232,16 @@ impl Hub {
         }
     }
 
-    /// All that was queued for a connection is with the kernel.
+    /// Has a port send what it holds, of a connection without a backlog.
+    fn send_held(&mut self, conn: u32, port: &mut impl Port) {
+        match port.send(conn, &[]) {
+            Sent::Gone => self.end(conn, port),
+            Sent::Bytes(_) if self.slots[conn].pending.is_empty() => self.flushed(conn, port),
+            Sent::Bytes(_) => {}
+        }
+    }
+
+    /// All that was queued for a connection is with the kernel, or with its port.
     fn flushed(&mut self, conn: u32, port: &mut impl Port) {
         match self.slots[conn].phase {
             Phase::Finishing => self.finish(conn, port),

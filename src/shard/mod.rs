@@ -117,6 +117,7 @@ impl Shard {
             inquiries: inquiry::Inquiries::default(),
             operators: session::Operators::new(all_metrics),
             asking: asking::Asking::default(),
+            review: review::Review::default(),
             stamp: 0,
             gone_by: None,
             random: seed,
@@ -273,7 +274,8 @@ impl Shard {
         std::iter::from_fn(|| asking.resumed()).find(|key| slots.get(*key).is_some())
     }
 
-    /// Takes new settings. The endpoints must be as many as before, in their order.
+    /// Takes new settings. The endpoints must be as many as before, in their order. Connections are
+    /// held against them in the next calls of [`Shard::advance`].
     pub fn reconfigure(&mut self, now: Now, policy: Arc<Policy>) {
         self.hub.reconfigure(now, policy);
     }
@@ -308,12 +310,13 @@ impl Shard {
         true
     }
 
-    /// Acts on deadlines that have come, so many at most; [`Shard::next_deadline_ms`] tells of
-    /// the rest.
+    /// Acts on deadlines that have come, so many at most, and holds connections against settings
+    /// that have changed; [`Shard::next_deadline_ms`] tells of the rest.
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
         self.hub.stream_figures(now);
         self.intake.go_on(&mut self.hub, now, port);
+        self.hub.review_some(now, port);
     }
 
     /// When [`Shard::advance`] must be called next, in monotonic milliseconds.
@@ -326,7 +329,8 @@ impl Shard {
         } else {
             self.hub.operators.due_ms()
         };
-        [timers, history, figures].into_iter().flatten().min()
+        let review = self.hub.review.is_on().then_some(0);
+        [timers, history, figures, review].into_iter().flatten().min()
     }
 
     /// The kernel has room again for a connection.

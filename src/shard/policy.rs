@@ -75,7 +75,8 @@ pub struct Policy {
     pub rate: Rate,
     /// Which tenants are let in.
     pub tenants: Tenants,
-    /// From which pages browsers may connect.
+    /// From which pages browsers may connect; a list in the form of
+    /// [`OriginMark::new`](crate::shard::OriginMark::new), as the configuration gives it.
     pub origins: Origins,
     /// How long a webhook may take to answer, in milliseconds; `None`: there is no webhook.
     pub webhook_timeout_ms: Option<u64>,

@@ -1,15 +1,181 @@
 //! Settings that change while the shard runs, and what they mean for who is connected already.
 //!
-//! In this version settings never change: new ones are passed over.
+//! New settings hold from the next frame on. Connections are held against them some in each turn:
+//! a million at once would stall the shard. One whose key is gone hears that its token is over, one
+//! whose tenant or page is not let in any more is closed, and subscriptions that the rules deny now
+//! are ended; what a lower limit would not give is left. Settings that come meanwhile begin it
+//! anew. Who comes in is held against them too: the doors may have let it in by those of before.
+//! Contract: protocols.md sections 4, 6 and 10.
 
 use std::sync::Arc;
 
-use crate::shard::hub::Hub;
+use crate::auth::Verdict;
+use crate::close::Close;
+use crate::config::{Action, Origins};
+use crate::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
+use crate::shard::hub::{Hub, OriginMark};
+use crate::shard::outbox::Port;
 use crate::shard::policy::Policy;
+use crate::shard::session::{Notice, is_own_notification, verdict};
+use crate::shard::slot::{Phase, Slot};
 use crate::time::Now;
+use crate::topic::{Pattern, name_hash};
+
+/// How far the connections are held against new settings.
+#[derive(Debug, Default)]
+pub(super) struct Review {
+    /// The next slot to look at.
+    next: u32,
+    /// Slots there were when the settings came; those behind came in by them.
+    end: u32,
+    /// Whether settings have ever changed: what is kept may be above the bounds of now.
+    pub(super) has_been: bool,
+}
+
+impl Review {
+    /// Whether there are connections left to look at.
+    pub(super) fn is_on(&self) -> bool {
+        self.next < self.end
+    }
+
+    /// Whether a connection has been held against the settings of now.
+    pub(super) fn has_passed(&self, conn: u32) -> bool {
+        conn < self.next || conn >= self.end
+    }
+}
 
 impl Hub {
-    /// Takes new settings.
-    #[expect(clippy::unused_self, reason = "they never change")]
-    pub(super) fn reconfigure(&mut self, _now: Now, _policy: Arc<Policy>) {}
+    /// Takes new settings; [`Hub::review_some`] is to follow in this turn and the next ones.
+    ///
+    /// # Panics
+    /// When the endpoints are not as many as before: slots hold them by number.
+    pub(super) fn reconfigure(&mut self, _now: Now, policy: Arc<Policy>) {
+        assert_eq!(policy.endpoints.len(), self.policy.endpoints.len(), "endpoints never change");
+        self.policy = policy;
+        // There may be another webhook, which answers otherwise.
+        self.asking.forget_answers();
+        self.review = Review { next: 0, end: self.slots.places(), has_been: true };
+    }
+
+    /// Holds some connections against the settings.
+    pub(super) fn review_some(&mut self, now: Now, port: &mut impl Port) {
+        let last = self.review.next.saturating_add(REVIEW_SLOTS_PER_TURN).min(self.review.end);
+        let mut steps = 0;
+        while self.review.next < last && steps < REVIEW_STEPS_PER_TURN {
+            let conn = self.review.next;
+            self.review.next += 1;
+            if self.slots[conn].phase != Phase::Open {
+                continue;
+            }
+            steps += self.topics.subscription_count(conn);
+            self.hold_against_settings(now, conn);
+            if self.slots[conn].phase == Phase::Open {
+                self.withdraw_denied(now, conn);
+                self.rearm(now, conn);
+            }
+            if self.outbox.is_full() {
+                self.flush(now, port);
+            }
+        }
+    }
+
+    /// Closes a connection that the settings do not let in any more.
+    pub(super) fn hold_against_settings(&mut self, now: Now, conn: u32) {
+        let slot = &self.slots[conn];
+        if slot.phase != Phase::Open {
+            return;
+        }
+        if let Some(close) = objection(&self.policy, slot) {
+            if close == Close::TokenExpired {
+                self.tell(now, conn, Notice::AuthExpired);
+            }
+            self.begin_close(now, conn, close);
+        }
+    }
+
+    /// Ends the subscriptions that the rules deny. What they leave to a webhook stays: it was asked
+    /// when that was granted.
+    fn withdraw_denied(&mut self, now: Now, conn: u32) {
+        let Self { topics, slots, policy, interest, .. } = self;
+        let slot = &slots[conn];
+        let mut withdrawn: Vec<Box<str>> = Vec::new();
+        topics.retain(
+            conn,
+            |name| may_stay(policy, slot, name),
+            |removed| {
+                if removed.last {
+                    interest.remove(Pattern::checked(removed.pattern));
+                }
+                withdrawn.push(removed.pattern.into());
+            },
+        );
+        if withdrawn.is_empty() {
+            return;
+        }
+        self.metrics.subscriptions.sub(withdrawn.len() as u64);
+        self.count_topics();
+        for topic in withdrawn {
+            self.tell(now, conn, Notice::Withdrawn { topic: &topic });
+        }
+    }
+}
+
+/// Why a connection cannot stay, if so.
+fn objection(policy: &Policy, slot: &Slot) -> Option<Close> {
+    if let Some(identity) = slot.identity.as_deref() {
+        let key = identity.key();
+        // Without a verifier identities come from elsewhere.
+        if key != 0 && policy.verifier.as_ref().is_some_and(|it| !it.has_key(key)) {
+            return Some(Close::TokenExpired);
+        }
+        if !policy.tenants.admits(identity.tenant()) {
+            return Some(Close::Withdrawn);
+        }
+    }
+    (!slot.origin.is_allowed(&policy.origins)).then_some(Close::Withdrawn)
+}
+
+/// Whether a subscription may stay: the dialect grants it by itself, or the rules do not deny it.
+fn may_stay(policy: &Policy, slot: &Slot, name: &str) -> bool {
+    verdict(policy, slot, Action::Subscribe, Pattern::checked(name)) != Verdict::Deny
+        || is_own_notification(policy, slot, name)
+}
+
+impl OriginMark {
+    /// Whether a page with this mark may be connected.
+    fn is_allowed(self, origins: &Origins) -> bool {
+        match origins {
+            _ if self == Self::NONE => true,
+            Origins::Any => true,
+            Origins::SameHost => self.same_host,
+            // They stand there in the form in which marks are made.
+            Origins::Only(list) => {
+                list.iter().any(|origin| (name_hash(origin) as u32).max(1) == self.hash)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_held_against_each_kind_of_list() {
+        let here = OriginMark::new("https://App.example", true);
+        let there = OriginMark::new("https://other.example", false);
+        let only = Origins::Only(vec!["https://app.example".into(), "null".into()]);
+        for (origins, mark, allowed) in [
+            (&Origins::Any, there, true),
+            (&Origins::SameHost, here, true),
+            (&Origins::SameHost, there, false),
+            (&only, here, true),
+            (&only, there, false),
+            (&only, OriginMark::new("null", false), true),
+            (&only, OriginMark::NONE, true),
+            (&Origins::SameHost, OriginMark::NONE, true),
+        ] {
+            assert_eq!(mark.is_allowed(origins), allowed, "{origins:?} {mark:?}");
+        }
+    }
 }

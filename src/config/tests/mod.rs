@@ -1,7 +1,8 @@
 //! Tests of the configuration through its door, [`load`]: no environment but the one handed in.
 //!
 //! This file has the fixture and the tests of the table itself; beside it, what is accepted
-//! (`sources`), what is refused (`refused`), and the keys of tokens (`keys`).
+//! (`sources`), what is refused (`refused`), the keys of tokens (`keys`), and what a reload changes
+//! (`renewed`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,6 +14,7 @@ use super::*;
 
 mod keys;
 mod refused;
+mod renewed;
 mod sources;
 
 /// What a test configures; files exist only in here.

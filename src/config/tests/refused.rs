@@ -189,21 +189,30 @@ fn dev_with_an_address_that_others_reach() {
 #[test]
 fn what_this_version_does_not_have() {
     for (text, feature) in [
-        ("[server]\nproxy_protocol = true", "the PROXY protocol"),
-        ("[server]\nmetrics_address = '127.0.0.1:9'", "a metrics address of its own"),
-        ("[tls]\ncert_file = 'c'", "TLS"),
         ("[bus]\nadapter = 'nats'", "nats"),
         ("[redis]\nevent_bus = true", "Redis"),
         ("[rabbitmq]\nurl = 'amqp://h'", "RabbitMQ"),
         ("[socketio]\nrecovery_ms = 1", "Socket.IO"),
         ("[socketio.events]\nmessage = 'm'", "Socket.IO"),
-        ("[[endpoint]]\npath = '/a'\ndialect = 'admin'", "admin"),
+        ("[[endpoint]]\npath = '/s'\ndialect = 'socketio'", "socketio"),
     ] {
         let problem = only(&toml(text));
         let end = format!("this version does not have {feature}");
         assert!(problem.split(';').next().unwrap().ends_with(&end), "{problem}");
     }
     assert!(toml("[webhook]\ntimeout_ms = 2000\n[tls]").load().is_ok(), "asks for nothing");
+}
+
+#[test]
+fn a_certificate_has_a_key() {
+    let with = |toml| Given { files: [("a", "PEM"), ("b", "PEM")].into(), ..self::toml(toml) };
+    let problem = only(&with("[tls]\ncert_file = 'a'"));
+    assert_eq!(problem, "c.toml:2: tls.cert_file = \"a\": there is no tls.key_file");
+    let problem = only(&with("[tls]\nkey_file = 'b'"));
+    assert_eq!(problem, "c.toml:2: tls.key_file = \"b\": there is no tls.cert_file");
+    assert!(with("[tls]\ncert_file = 'a'\nkey_file = 'b'").load().is_ok());
+    let problem = only(&with("[tls]\ncert_file = 'a'\nkey_file = 'c'"));
+    assert!(problem.starts_with("c.toml:3: tls.key_file = \"c\": cannot be read: "), "{problem}");
 }
 
 #[test]

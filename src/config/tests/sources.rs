@@ -13,9 +13,18 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.server.allow_origins, Origins::SameHost);
     assert_eq!(settings.websocket.auth_deadline_ms, 30_000);
     assert_eq!(settings.websocket.compression, None);
-    let endpoint =
-        Endpoint { path: "/ws".to_owned(), dialect: Dialect::Topics, require_authentication: true };
-    assert_eq!(settings.endpoints, [endpoint]);
+    let endpoint = |path: &str, dialect| Endpoint {
+        path: path.to_owned(),
+        dialect,
+        require_authentication: true,
+    };
+    let endpoints = [
+        endpoint("/ws", Dialect::Topics),
+        endpoint("/events", Dialect::Events),
+        endpoint("/channels", Dialect::Channels),
+        endpoint("/ws/admin", Dialect::Admin),
+    ];
+    assert_eq!(settings.endpoints, endpoints);
     assert_eq!(settings.auth.key, AuthKey::Generated);
     assert_eq!((settings.auth.leeway_s, settings.auth.require_exp), (5, false));
     assert_eq!(settings.limits.messages_per_window, 0);
@@ -154,7 +163,12 @@ fn the_first_endpoint_is_renamed() {
     let renamed = |given: Given| -> Vec<String> {
         given.settings().endpoints.into_iter().map(|endpoint| endpoint.path).collect()
     };
-    assert_eq!(renamed(env(&[path])), ["/socket"]);
+    assert_eq!(renamed(env(&[path])), ["/socket", "/events", "/channels", "/ws/admin"]);
+    // A default path yields to the one that was asked for.
+    let taken = renamed(env(&[("WEBSOCKET_PATH", "/events")]));
+    assert_eq!(taken, ["/events", "/channels", "/ws/admin"]);
+    let dialects = env(&[("WEBSOCKET_PATH", "/events")]).settings().endpoints;
+    assert_eq!(dialects[0].dialect, Dialect::Topics);
     assert_eq!(renamed(Given { env: vec![path], ..toml(LISTS_GIVEN) }), ["/socket", "/b"]);
     assert!(renamed(env(&[path, ("WEBSOCKET_ENABLED", "false")])).is_empty());
     assert!(renamed(toml("endpoint = []")).is_empty());
@@ -232,7 +246,7 @@ fn the_print_names_origins_and_hides_secrets() {
     assert!(line("shards = 2 ").ends_with("  # --set"));
     assert!(line("# secret = (hidden) ").ends_with("  # JWT_SECRET"));
     assert_eq!(line("drain_ms"), "drain_ms = 10000");
-    assert!(!printed.contains("[tls]") && loaded.to_toml(true).contains("[tls]"));
+    assert!(!printed.contains("[nats]") && loaded.to_toml(true).contains("[nats]"));
     for text in [printed.as_str(), &loaded.to_toml(true), &format!("{loaded:?}")] {
         assert!(!text.contains("hunter"), "{text}");
     }

@@ -42,6 +42,9 @@ pub(super) async fn answer(
     match route {
         Route::Health => local.common.facts().health(),
         Route::Ready => local.common.facts().ready(),
+        Route::Metrics if local.common.scraped_elsewhere => {
+            http::error(StatusCode::NOT_FOUND, "not found")
+        }
         Route::Metrics => local.common.facts().metrics(),
         Route::Publish => publishing::answer(local, request).await,
         Route::Say(to) => api::say(local, to, request).await,

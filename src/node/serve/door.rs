@@ -1,8 +1,10 @@
 //! The door of an endpoint: who may come in, and what the handshake's answer says.
 //!
-//! Order: the shape of the request, draining, origin, token, limits (protocols.md sections 1, 9 and
-//! 11). Who is refused is told so over HTTP and its connection ends. Reads headers by
-//! `http/doors`; counts by the census; never touches a shard.
+//! Order: the shape of the request, draining, origin, limits, token (protocols.md sections 1, 9 and
+//! 11): what costs little is looked at first, so that a flood is refused before it costs a
+//! signature. Who is refused is told so over HTTP and its connection ends; in `channels` a bad
+//! token is let in to hear it in a close frame. Reads headers by `http/doors`; counts by the
+//! census; never touches a shard.
 
 use std::net::IpAddr;
 
@@ -17,7 +19,8 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
-use crate::auth::Identity;
+use crate::auth::{Identity, channels};
+use crate::close::Close;
 use crate::config::{Dialect, Origins};
 use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
@@ -25,7 +28,7 @@ use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::serve::Entered;
-use crate::shard::{Arrival, OriginMark};
+use crate::shard::{Arrival, Endpoint, OriginMark};
 use crate::wire::deflate::{self, Accepted};
 
 /// The door of an endpoint.
@@ -71,7 +74,9 @@ fn admit(
     if !doors::is_allowed(&live.policy.origins, request.headers()) {
         return Err(http::error(StatusCode::FORBIDDEN, "origin not allowed"));
     }
-    let identity = identify(live, endpoint, request)?;
+    let address = doors::client_address(peer, request.headers(), &live.trusted_proxies);
+    common.census.look(address).map_err(full)?;
+    let Guest { identity, refused } = identify(live, endpoint, request)?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
         let status = match error {
@@ -84,15 +89,10 @@ fn admit(
     })?;
     let compression = compression(live, request, &mut answer);
     choose_protocol(live, endpoint, request, &mut answer);
-    let address = doors::client_address(peer, request.headers(), &live.trusted_proxies);
-    common.census.enter(address).map_err(|full| match full {
-        DoorFull::Server => retry_later("server is full"),
-        DoorFull::Address => {
-            http::error(StatusCode::TOO_MANY_REQUESTS, "too many connections from this address")
-        }
-    })?;
+    common.census.enter(address).map_err(full)?;
     let origin = origin(request.headers());
-    let arrival = Arrival { identity, compression, origin, ..Arrival::new(endpoint, address) };
+    let arrival =
+        Arrival { identity, compression, refused, origin, ..Arrival::new(endpoint, address) };
     entered.set(Some((on_upgrade, arrival)));
     Ok(answer.map(|_| Full::default()))
 }
@@ -102,7 +102,7 @@ fn origin(headers: &HeaderMap) -> OriginMark {
     headers.get(ORIGIN).map_or(OriginMark::NONE, |origin| {
         // One that is no text is allowed only where all are.
         let origin = origin.to_str().unwrap_or_default();
-        OriginMark::new(origin, doors::is_allowed(&Origins::SameHost, headers))
+        OriginMark::new(doors::normalised(origin), doors::is_allowed(&Origins::SameHost, headers))
     })
 }
 
@@ -115,35 +115,87 @@ fn no_upgrade(method: &Method) -> Answer {
     answer
 }
 
+fn full(full: DoorFull) -> Answer {
+    match full {
+        DoorFull::Server => retry_later("server is full"),
+        DoorFull::Address => {
+            http::error(StatusCode::TOO_MANY_REQUESTS, "too many connections from this address")
+        }
+    }
+}
+
 fn retry_later(message: &str) -> Answer {
     let mut answer = http::error(StatusCode::SERVICE_UNAVAILABLE, message);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
-/// Who knocks. A token that is there must be good; none is fine, the session will ask for it.
-fn identify(
-    live: &Live,
-    endpoint: u8,
-    request: &Request<Incoming>,
-) -> Result<Option<Identity>, Answer> {
-    let policy = &live.policy;
-    if policy.endpoints[usize::from(endpoint)].dialect == Dialect::Echo {
-        return Ok(None);
+/// Who is let in.
+#[derive(Default)]
+struct Guest {
+    identity: Option<Identity>,
+    /// Why it hears nothing but its close.
+    refused: Option<Close>,
+}
+
+/// Who knocks. A token that is there must be good, in any dialect; where none may be missing is the
+/// dialect's matter. In `topics` none is fine, for the session asks for it.
+fn identify(live: &Live, endpoint: u8, request: &Request<Incoming>) -> Result<Guest, Answer> {
+    let endpoint = &live.policy.endpoints[usize::from(endpoint)];
+    let known = match endpoint.dialect {
+        Dialect::Echo => return Ok(Guest::default()),
+        _ => verify(live, request),
+    };
+    match endpoint.dialect {
+        Dialect::Channels => Ok(identify_member(endpoint, known)),
+        // Whatever the endpoint requires: it is never open.
+        Dialect::Admin => match known? {
+            Some(identity) if identity.has_role("admin") => Ok(Guest::of(identity)),
+            Some(_) => Err(http::error(StatusCode::FORBIDDEN, "role admin required")),
+            None => Err(unauthorized("token required")),
+        },
+        Dialect::Events if endpoint.require_authentication => {
+            known?.map(Guest::of).ok_or_else(|| unauthorized("token required"))
+        }
+        _ => Ok(known?.map(Guest::of).unwrap_or_default()),
     }
+}
+
+/// Who comes to `channels`, where the handshake is answered first and a no follows as a close.
+fn identify_member(endpoint: &Endpoint, known: Result<Option<Identity>, Answer>) -> Guest {
+    match known {
+        Ok(Some(identity)) if channels::can_connect(&identity) => Guest::of(identity),
+        Ok(None) if !endpoint.require_authentication => Guest::default(),
+        _ => Guest { identity: None, refused: Some(Close::AuthRefused) },
+    }
+}
+
+impl Guest {
+    fn of(identity: Identity) -> Self {
+        Self { identity: Some(identity), refused: None }
+    }
+}
+
+/// Whose token a request carries, if any: verified, and of a tenant that is let in.
+fn verify(live: &Live, request: &Request<Incoming>) -> Result<Option<Identity>, Answer> {
     let Some(token) = doors::token(request.uri().query(), request.headers()) else {
         return Ok(None);
     };
-    let verified =
-        policy.verifier.as_ref().map(|verifier| verifier.verify(&token, clock::now().wall));
-    match verified {
-        Some(Ok(identity)) => Ok(Some(identity)),
-        Some(Err(error)) => {
-            tracing::debug!(%error, "a token was refused");
-            Err(http::error(StatusCode::UNAUTHORIZED, "invalid token"))
-        }
-        None => Err(http::error(StatusCode::UNAUTHORIZED, "invalid token")),
+    let policy = &live.policy;
+    let Some(verifier) = &policy.verifier else { return Err(unauthorized("invalid token")) };
+    let identity = verifier.verify(&token, clock::now().wall).map_err(|error| {
+        tracing::debug!(%error, "a token was refused");
+        unauthorized("invalid token")
+    })?;
+    if !policy.tenants.admits(identity.tenant()) {
+        tracing::debug!("a token of a tenant that is not let in was refused");
+        return Err(unauthorized("invalid token"));
     }
+    Ok(Some(identity))
+}
+
+fn unauthorized(message: &str) -> Answer {
+    http::error(StatusCode::UNAUTHORIZED, message)
 }
 
 fn compression(

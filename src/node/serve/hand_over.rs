@@ -33,5 +33,8 @@ fn take_back(upgraded: Upgraded) -> io::Result<(Wire, Vec<u8>)> {
     let parts = upgraded
         .downcast::<TokioIo<Stream>>()
         .map_err(|_| io::Error::other("not a connection of this server"))?;
-    Ok((parts.io.into_inner().into_wire()?, parts.read_buf.into()))
+    let (wire, unread) = parts.io.into_inner().into_wire()?;
+    let mut early = Vec::from(parts.read_buf);
+    early.extend_from_slice(&unread);
+    Ok((wire, early))
 }

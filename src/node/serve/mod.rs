@@ -12,21 +12,25 @@ mod stream;
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
+use crate::http::doors;
 use crate::limits::{HTTP_CONNECTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
+use crate::node::clock;
 use crate::node::local::Local;
+use crate::node::proxy;
+use crate::node::threshold::{self, Place, Threshold};
 use crate::shard::Arrival;
 use answer::answer;
 use hand_over::hand_over;
@@ -35,18 +39,22 @@ use stream::Stream;
 /// Pause after a failed accept: most often the process is out of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// How many that wait are cut at once when descriptors are wanting.
+const CUT_FOR_DESCRIPTORS: usize = 64;
+
 /// How often a failing accept is told; each is counted.
 const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts connections for as long as the node lives.
 pub(super) async fn accept(local: Rc<Local>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+    let threshold = Threshold::new(HTTP_CONNECTIONS_MAX);
     let mut told = None;
     loop {
-        if places.available_permits() == 0 {
+        if !threshold.has_room() {
             local.metrics().accept_waits_total.add(1);
         }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let cut = threshold.room(now_ms).await;
+        local.metrics().handshakes_cut_total.add(cut);
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -55,38 +63,124 @@ pub(super) async fn accept(local: Rc<Local>, listener: TcpListener) {
                     tracing::warn!(%error, "accept failed");
                 }
                 local.metrics().accept_errors_total.add(1);
+                // Who only stands there holds the descriptor that is wanting.
+                if is_want_of_descriptors(&error) {
+                    let cut = (0..CUT_FOR_DESCRIPTORS)
+                        .take_while(|_| threshold.cut_oldest(now_ms()).is_ok());
+                    local.metrics().handshakes_cut_total.add(cut.count() as u64);
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
+        let live = local.common.live();
+        // What a listed proxy stands for is many clients: it has no share to fill.
+        let is_proxy = doors::is_listed(peer.ip(), &live.trusted_proxies);
+        let address = (!is_proxy).then(|| peer.ip());
+        let Some((place, cut)) = threshold.enter(address, share(&local), now_ms()) else {
+            local.metrics().handshakes_cut_total.add(1);
+            continue;
+        };
+        local.metrics().handshakes_cut_total.add(cut);
         // Latency before bytes: a turn's output is one send anyway.
         let _ = stream.set_nodelay(true);
         // Who asks and does not take the answer is cut like who does not finish asking.
-        let _ =
-            SockRef::from(&stream).set_tcp_user_timeout(Some(local.common.live().request_timeout));
-        let local = Rc::clone(&local);
-        tokio::task::spawn_local(async move {
-            serve(local, stream, peer).await;
-            drop(place);
-        });
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(live.request_timeout));
+        let announced = is_proxy && live.proxy_protocol;
+        tokio::task::spawn_local(serve(Rc::clone(&local), stream, peer, place, announced));
     }
+}
+
+fn now_ms() -> u64 {
+    clock::now().mono_ms
+}
+
+/// How many of the places an address may have.
+fn share(local: &Local) -> Option<u32> {
+    threshold::share(local.common.census.per_address_max())
+}
+
+fn is_want_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// A handshake that was answered: the socket to be, and who comes in by it.
 type Entered = Cell<Option<(OnUpgrade, Arrival)>>;
 
-async fn serve(local: Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+/// A connection from its first byte to its last, or to its upgrade. One whose proxy is to announce
+/// its client begins with that.
+async fn serve(
+    local: Rc<Local>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    announced: bool,
+) {
+    let entered = Entered::default();
+    tokio::select! {
+        biased;
+        // Only while it waits: nothing is lost that was asked.
+        () = place.cut() => tracing::debug!(%peer, "a connection was cut before it asked"),
+        () = converse(&local, stream, peer, &place, announced, &entered) => {}
+    }
+    if let Some((on_upgrade, arrival)) = entered.take() {
+        hand_over(&local, on_upgrade, arrival).await;
+    }
+    local.http_ended();
+}
+
+async fn converse(
+    local: &Rc<Local>,
+    mut stream: TcpStream,
+    mut peer: SocketAddr,
+    place: &Place,
+    announced: bool,
+    entered: &Entered,
+) {
     let timeout = local.common.live().request_timeout;
     let begun = Instant::now();
+    if announced {
+        let announced = tokio::time::timeout(timeout, announced_by(local, &mut stream, place));
+        match announced.await {
+            Ok(Ok(client)) => peer = client.unwrap_or(peer),
+            Ok(Err(error)) => {
+                local.metrics().proxy_headers_refused_total.add(1);
+                tracing::debug!(%peer, %error, "a proxy without a PROXY header");
+                return;
+            }
+            Err(_) => return,
+        }
+    }
     // Not hyper's wait: it would hold 16 KiB of buffers for it. With the bytes there, hyper begins
     // and ends within one poll, so that of a thousand who come at once one has buffers at a time.
-    if !matches!(tokio::time::timeout(timeout, stream.readable()).await, Ok(Ok(()))) {
+    // And not for an end alone: thousands who never asked may leave at once.
+    let left = timeout.saturating_sub(begun.elapsed());
+    if !matches!(tokio::time::timeout(left, stream.peek(&mut [0])).await, Ok(Ok(1))) {
         tracing::debug!(%peer, "a connection that asked for nothing");
         return;
     }
-    let entered = Entered::default();
+    let left = timeout.saturating_sub(begun.elapsed());
+    // By itself: nobody who stays connected keeps old settings.
+    let tls = local.common.live().tls.clone();
+    let accepted = tokio::time::timeout(left, Stream::accept(stream, tls.as_ref())).await;
+    let stream = match accepted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a TLS handshake failed");
+            local.metrics().tls_failed_total.add(1);
+            return;
+        }
+    };
     let service = service_fn(async |request| {
-        Ok::<_, Infallible>(answer(&local, peer, request, &entered).await)
+        place.is_served();
+        let answer = answer(local, peer, request, entered).await;
+        // One that is let in is not cut on the last yards.
+        let enters = entered.take();
+        if enters.is_none() {
+            place.waits(now_ms());
+        }
+        entered.set(enters);
+        Ok::<_, Infallible>(answer)
     });
     let mut hyper = http1::Builder::new();
     hyper
@@ -95,14 +189,25 @@ async fn serve(local: Rc<Local>, stream: TcpStream, peer: SocketAddr) {
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .max_headers(REQUEST_HEADERS_MAX);
     // In a box, for the task to be small while it waits; gone before the socket is asked for.
-    let served = Box::pin(
-        hyper.serve_connection(TokioIo::new(Stream::Plain(stream)), service).with_upgrades(),
-    );
+    let served = Box::pin(hyper.serve_connection(TokioIo::new(stream), service).with_upgrades());
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }
-    if let Some((on_upgrade, arrival)) = entered.take() {
-        hand_over(&local, on_upgrade, arrival).await;
+}
+
+/// Whom a listed proxy speaks for: the address in its PROXY header, whose share the place counts
+/// in unless it is a listed proxy itself.
+async fn announced_by(
+    local: &Local,
+    stream: &mut TcpStream,
+    place: &Place,
+) -> io::Result<Option<SocketAddr>> {
+    let Some(client) = proxy::read(stream).await? else { return Ok(None) };
+    if !doors::is_listed(client.ip(), &local.common.live().trusted_proxies) {
+        match place.is_of(client.ip(), share(local)) {
+            Some(cut) => local.metrics().handshakes_cut_total.add(cut),
+            None => return Err(io::ErrorKind::QuotaExceeded.into()),
+        }
     }
-    local.http_ended();
+    Ok(Some(client))
 }

@@ -1,35 +1,170 @@
 //! What hyper reads and writes: a client's connection before its handshake is done.
 //!
-//! Once it is, the stream comes apart into what the shard's sockets keep of it, a [`Wire`].
+//! Once it is, the stream comes apart into what the shard's sockets keep of it, a [`Wire`]. Where
+//! TLS is configured it comes first, and is the only thing spoken: who says something else hears a
+//! 400 in plain text, told by its first byte.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::limits::{NO_TLS_WAIT_MS, REQUEST_HEAD_BYTES_MAX, TLS_HANDSHAKE_BYTES_MAX};
 use crate::node::sockets::Wire;
+use crate::node::tls::Session;
+
+/// The first byte of a client that speaks TLS: that of a handshake's record (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// What anyone else is answered.
+const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nContent-Length: 32\r\n\r\n{\"error\":\"this is a TLS server\"}";
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) enum Stream {
     /// As the bytes come.
     Plain(TcpStream),
+    /// In records.
+    Tls(Box<TlsStream<Bounded>>),
 }
 
 impl Stream {
-    /// What the shard keeps of it.
+    /// A client's connection, of which something has come: with `tls`, once that is agreed upon.
+    /// The caller limits the time.
+    ///
+    /// # Errors
+    /// The client does not speak TLS, or not as it should; it has heard so.
+    pub(super) async fn accept(
+        socket: TcpStream,
+        tls: Option<&Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        let Some(config) = tls else { return Ok(Self::Plain(socket)) };
+        let mut first = [0];
+        socket.peek(&mut first).await?;
+        if first[0] != HANDSHAKE {
+            refuse(socket).await;
+            return Err(io::Error::other("it does not speak TLS"));
+        }
+        // In a box from the start: a session is large, and the task that waits here is small.
+        let socket = Bounded { socket, left: TLS_HANDSHAKE_BYTES_MAX };
+        let accepted = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(socket));
+        let mut stream = Box::new(accepted.await?);
+        stream.get_mut().0.left = usize::MAX;
+        Ok(Self::Tls(stream))
+    }
+
+    /// What the shard keeps of it, and what was read of it and is not with hyper.
     ///
     /// # Errors
     /// The runtime does not let go of the socket, or the system does not take its options.
-    pub(super) fn into_wire(self) -> io::Result<Wire> {
-        let Self::Plain(stream) = self;
+    pub(super) fn into_wire(self) -> io::Result<(Wire, Vec<u8>)> {
+        let (stream, tls, early) = match self {
+            Self::Plain(stream) => (stream, None, Vec::new()),
+            Self::Tls(stream) => {
+                let (stream, connection) = stream.into_inner();
+                let (session, early) = Session::new(connection);
+                (stream.socket, Some(Box::new(session)), early)
+            }
+        };
         let stream = stream.into_std()?;
         // From here on the pings and the outbox judge whether a client takes what it is sent.
         SockRef::from(&stream).set_tcp_user_timeout(None)?;
-        Ok(Wire { fd: stream.into() })
+        Ok((Wire { fd: stream.into(), tls }, early))
+    }
+
+    /// The stream as hyper's bytes go through it.
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn Both + '_)> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream),
+            Self::Tls(stream) => Pin::new(&mut **stream),
+        }
+    }
+}
+
+/// A client that may say so much, and no more: the library joins what a handshake's messages come
+/// in, up to 64 KiB for each who does not finish one.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    socket: TcpStream,
+    left: usize,
+}
+
+/// Says in plain text that this port speaks TLS, and cuts. What has come is read before, as much
+/// as a request may be, and what follows in the meantime: a socket closed on bytes that nobody read
+/// is reset, and the answer with it.
+async fn refuse(mut socket: TcpStream) {
+    let told = async {
+        socket.write_all(NO_TLS).await?;
+        socket.shutdown().await?;
+        let mut left = REQUEST_HEAD_BYTES_MAX;
+        let mut thrown = [0; 1024];
+        while left > 0 {
+            match socket.read(&mut thrown).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // It hears so or it does not: either way it is cut.
+    let _ = tokio::time::timeout(Duration::from_millis(NO_TLS_WAIT_MS), told).await;
+}
+
+/// Read and written.
+trait Both: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
+
+impl AsyncRead for Bounded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        let left = self.left.checked_sub(buffer.filled().len() - before);
+        self.left = left.ok_or_else(|| io::Error::other("its handshake is too long"))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
 
@@ -39,8 +174,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self::Plain(stream) = self.get_mut();
-        Pin::new(stream).poll_read(context, buffer)
+        self.inner().poll_read(context, buffer)
     }
 }
 
@@ -50,8 +184,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self::Plain(stream) = self.get_mut();
-        Pin::new(stream).poll_write(context, bytes)
+        self.inner().poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -59,22 +192,21 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self::Plain(stream) = self.get_mut();
-        Pin::new(stream).poll_write_vectored(context, slices)
+        self.inner().poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        let Self::Plain(stream) = self;
-        stream.is_write_vectored()
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Plain(stream) = self.get_mut();
-        Pin::new(stream).poll_flush(context)
+        self.inner().poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Plain(stream) = self.get_mut();
-        Pin::new(stream).poll_shutdown(context)
+        self.inner().poll_shutdown(context)
     }
 }

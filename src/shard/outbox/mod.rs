@@ -25,7 +25,8 @@ const NONE: u32 = u32::MAX;
 
 /// The owner of the sockets, as a shard sees it.
 pub trait Port {
-    /// Hands bytes for a connection to the kernel.
+    /// Hands bytes for a connection to the kernel, behind those that it holds of it; without any,
+    /// only those.
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent;
     /// Ends the sending side of a connection; what it still sends is read and dropped.
     fn shut(&mut self, conn: u32);
@@ -34,7 +35,9 @@ pub trait Port {
     fn has_unread(&mut self, _conn: u32) -> bool {
         false
     }
-    /// Whether bytes that were taken are not with the kernel yet. A port that keeps none has none.
+    /// Whether bytes that were taken are not with the kernel yet: they are bound to go as they are,
+    /// as what is encrypted is. The port will say when there is room for them. A port that keeps
+    /// none has none.
     fn holds(&self, _conn: u32) -> bool {
         false
     }
@@ -45,8 +48,8 @@ pub trait Port {
 /// What became of bytes handed to a [`Port`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The kernel took so many; fewer than given means that its buffer is full, and the port will
-    /// say when there is room.
+    /// So many were taken; fewer than given means that the kernel's buffer is full, and the port
+    /// will say when there is room. What is not taken may be dropped, and other bytes come next.
     Bytes(usize),
     /// The connection is dead; the port will say so too.
     Gone,

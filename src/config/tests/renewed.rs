@@ -1,0 +1,85 @@
+//! What a reload changes: which settings are named, which are taken over, which stay.
+
+use super::*;
+
+/// From one configuration to another; what is then in force, and the keys taken over and not.
+fn renewed(old: &Given, new: &Given) -> (Settings, Vec<&'static str>, Vec<&'static str>) {
+    let (loaded, changes) = old.load().unwrap().renewed(new.load().unwrap()).unwrap();
+    let keys = |applied| {
+        let changes = changes.iter().filter(move |change| change.applied == applied);
+        changes.map(|change| change.key).collect()
+    };
+    (loaded.settings, keys(true), keys(false))
+}
+
+#[test]
+fn nothing_changes_though_it_is_written_elsewhere() {
+    let old = toml("[server]\nport = 80\n[[rule]]\ntopic = 'a'\nallow = ['publish']");
+    let new = Given {
+        env: vec![("WEBSOCKET_PORT", "80")],
+        ..toml("\n\n[[rule]]\nallow = ['publish']\ntopic = 'a'\ndecide = 'allow'")
+    };
+    let (settings, applied, waiting) = renewed(&old, &new);
+    assert_eq!((settings.server.port, applied, waiting), (80, vec![], vec![]));
+}
+
+#[test]
+fn what_can_be_taken_over_is_and_the_rest_stays() {
+    let old = toml("[server]\nport = 80\n[limits]\nwindow_ms = 1000\n[[endpoint]]\npath = '/a'");
+    let new = toml(
+        "[server]\nport = 81\nallow_origins = ['*']\n[websocket]\ncompression = true\n\
+         compression_min_bytes = 9\n[limits]\nwindow_ms = 2000\n[auth]\nsecret = 's'\n\
+         [[rule]]\ntopic = 'a'\nallow = ['publish']\n[[history]]\ntopic = 'h'\nsize = 1\n\
+         [[endpoint]]\npath = '/b'",
+    );
+    let (settings, applied, waiting) = renewed(&old, &new);
+    let expected = [
+        "server.allow_origins",
+        "websocket.compression_min_bytes",
+        "auth.secret",
+        "limits.window_ms",
+        "rule",
+    ];
+    assert_eq!(applied, expected);
+    assert_eq!(waiting, ["server.port", "websocket.compression", "endpoint", "history"]);
+    assert_eq!((settings.server.port, settings.limits.window_ms), (80, 2000));
+    assert_eq!((settings.endpoints.len(), &*settings.endpoints[0].path), (1, "/a"));
+    assert_eq!(settings.websocket.compression, None);
+    assert_eq!(settings.auth.key, AuthKey::Secret(Secret::new("s")));
+    assert!(settings.histories.is_empty() && settings.rules.len() == 1);
+}
+
+#[test]
+fn what_waits_for_a_restart_is_named_each_time() {
+    let (old, new) = (toml("server.port = 80"), toml("server.port = 81"));
+    let (once, changes) = old.load().unwrap().renewed(new.load().unwrap()).unwrap();
+    let (twice, again) = once.renewed(new.load().unwrap()).unwrap();
+    assert_eq!((changes.len(), &changes, twice.settings.server.port), (1, &again, 80));
+    let (_, back) = twice.renewed(old.load().unwrap()).unwrap();
+    assert_eq!(back, []);
+}
+
+#[test]
+fn a_file_of_the_same_name_with_another_text_is_another() {
+    const TLS: &str = "[tls]\ncert_file = 'cert'\nkey_file = 'key'";
+    let with = |cert, key| Given { files: [("cert", cert), ("key", key)].into(), ..toml(TLS) };
+    let (_, applied, waiting) = renewed(&with("one", "mine"), &with("two", "mine"));
+    assert_eq!((applied, waiting), (vec!["tls.cert_file"], vec![]));
+    // Whether there is TLS at all is for the next start.
+    let (settings, applied, waiting) = renewed(&toml(""), &with("one", "mine"));
+    assert_eq!((applied, waiting), (vec![], vec!["tls.cert_file", "tls.key_file"]));
+    assert_eq!(settings.tls, None);
+    let (settings, applied, waiting) = renewed(&with("one", "mine"), &toml(""));
+    assert_eq!((applied, waiting), (vec![], vec!["tls.cert_file", "tls.key_file"]));
+    assert!(settings.tls.is_some());
+    let shown = format!("{:?}", with("one", "mine").load().unwrap());
+    assert!(!shown.contains("mine"), "{shown}");
+}
+
+#[test]
+fn what_stays_must_go_with_what_is_new() {
+    let old = toml("[[history]]\ntopic = 'abcd'\nsize = 1");
+    let new = toml("[limits]\ntopic_bytes_max = 3").load().unwrap();
+    let problems = old.load().unwrap().renewed(new).unwrap_err();
+    assert!(problems.to_string().contains("history.topic = \"abcd\": topic is longer"));
+}
