@@ -17,6 +17,8 @@ async function perAddress(broker) {
     const jwt = await token('alice');
     const held = [await connect(broker, { token: jwt }), await connect(broker, { token: jwt })];
     same(await refusal(broker, { token: jwt }), 429, 'status');
+    // The address is looked at before the token: a flood of bad ones costs no signatures.
+    same(await refusal(broker, { token: 'garbage' }), 429, 'status with a bad token');
     await held[0].quiet();
     await held[1].close();
     await until(async () => (await refusal(broker, { token: jwt })) === 101, 'a free place');
