@@ -7,13 +7,15 @@
 //!   told is processor time of the whole process.
 //! - `deflate`: messages of 2 KiB, a quarter when compressed, to subscribers that negotiated
 //!   compression, beside as many that did not.
+//! - `rules`: default rules, tenants, rate limits, a webhook and tokens, beside a broker that lets
+//!   everyone do everything; nobody is refused. What rules may cost: a ratio of 1.03.
 //!
 //! `shardwire bench` measures one broker, and beside it the kernel (`--floor`). This is for what
 //! two settings differ by: ratios of neighbouring rounds, where what disturbs the machine disturbs
 //! both. The next messages go out when everybody has the last ones. Readers are awake; the time
 //! until all have a message holds their reading, and with `deflate` their inflating.
 //!
-//! `cargo bench --bench fanout_pairs -- [--only shards|deflate] [--connections N] [--runs N]
+//! `cargo bench --bench fanout_pairs -- [--only shards|deflate|rules] [--connections N] [--runs N]
 //! [--pairs N] [--messages N]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
@@ -51,8 +53,8 @@ fn main() {
         for (apart, where_) in [(false, "on one processor"), (true, "a processor each")] {
             for batch in [1, 16] {
                 let name = format!("2 shards {where_} / 1 shard, {batch} in flight");
-                let one = Way { shards: 1, apart: false, deflate: false };
-                let two = Way { shards: 2, apart, deflate: false };
+                let one = Way::PLAIN;
+                let two = Way { shards: 2, apart, ..Way::PLAIN };
                 plan.compare(&name, one, two, Load { batch, data_bytes: 128 });
             }
         }
@@ -60,8 +62,15 @@ fn main() {
     if wanted("deflate") {
         for batch in [1, 16] {
             let name = format!("2 KiB compressed / uncompressed, {batch} in flight");
-            let way = |deflate| Way { shards: 1, apart: false, deflate };
+            let way = |deflate| Way { deflate, ..Way::PLAIN };
             plan.compare(&name, way(false), way(true), Load { batch, data_bytes: 2048 });
+        }
+    }
+    if wanted("rules") {
+        for batch in [1, 16] {
+            let name = format!("rules / everything to everyone, {batch} in flight");
+            let way = |rules| Way { rules, ..Way::PLAIN };
+            plan.compare(&name, way(false), way(true), Load { batch, data_bytes: 128 });
         }
     }
 }
@@ -90,6 +99,12 @@ struct Way {
     /// Each shard on a processor of its own.
     apart: bool,
     deflate: bool,
+    /// All is judged that can be.
+    rules: bool,
+}
+
+impl Way {
+    const PLAIN: Self = Self { shards: 1, apart: false, deflate: false, rules: false };
 }
 
 impl Plan {
@@ -169,9 +184,17 @@ struct Side {
 impl Side {
     fn start(way: Way, load: Load, plan: &Plan) -> Self {
         let pinned = (plan.pinned && !way.apart).then_some(SERVER_PROCESSOR);
-        let broker = Broker::start(way.shards, false, pinned);
+        let broker = if way.rules {
+            Broker::start_with_rules(way.shards, pinned)
+        } else {
+            Broker::start(way.shards, false, pinned)
+        };
         let mut clients = Clients::new(broker.address, way.deflate);
         let subscribers = plan.connections;
+        if way.rules {
+            let tokens = (0..=subscribers).map(|user| broker::tenant_token(&format!("u{user}")));
+            clients.show(tokens.collect());
+        }
         clients.enter(subscribers + 1, subscribers, |number| {
             if number < subscribers { clients::subscribe(&[TOPIC]) } else { Vec::new() }
         });

@@ -95,7 +95,7 @@ shard_metrics! {
     connections_ended_total: Counter,
     /// Upgrades refused before the handshake: limits, origins, tokens.
     upgrades_refused_total: Counter,
-    /// Connections that were to speak TLS and did not, or not to the end of its handshake.
+    /// Connections that were to speak TLS and did not, or not to their first request.
     tls_failed_total: Counter,
     /// Subscriptions now.
     subscriptions: Gauge,

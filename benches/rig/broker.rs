@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
-use serde_json::json;
-use shardwire::auth::{Rules, TokenSettings, Verifier};
+use serde_json::{Value, json};
+use shardwire::auth::{DialectRules, Rules, Tenants, TokenSettings, Verifier};
 use shardwire::config::{self, Dialect};
 use shardwire::limits::COMPRESSION_BYTES_MIN;
 use shardwire::node::{Node, Setup, tls};
-use shardwire::shard::{Endpoint, Policy};
+use shardwire::shard::{Bucket, Endpoint, Policy, Rate};
 
 use super::arguments::Arguments;
 use super::certificate::Certificate;
@@ -23,6 +23,10 @@ pub const PATH: &str = "/ws";
 /// The key of its HTTP API.
 pub const API_KEY: &str = "a-key-for-measuring";
 const SECRET: &str = "a-secret-for-measuring-of-32-bytes";
+/// The tenant of those whom a broker with rules lets in.
+const TENANT: &str = "acme";
+/// A window that nobody comes to the end of.
+const NEVER_REACHED: Bucket = Bucket { amount: u32::MAX, window_ms: 60_000 };
 
 /// A broker that was started.
 pub struct Broker {
@@ -40,7 +44,17 @@ impl Broker {
     /// # Panics
     /// When it does not start.
     pub fn start(shards: usize, tokens: bool, processor: Option<usize>) -> Self {
-        Self::begin(shards, tokens, processor, None)
+        Self::begin(shards, Self::flags(tokens), processor, None)
+    }
+
+    /// Starts one where all that can be switched on for the judging of requests is: the default
+    /// rules, tenants, rate limits that nobody reaches, a webhook that nobody must ask. Nobody
+    /// comes in without a token of [`tenant_token`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with_rules(shards: usize, processor: Option<usize>) -> Self {
+        Self::begin(shards, &["--tokens", "--rules"], processor, None)
     }
 
     /// Starts one that speaks TLS.
@@ -48,20 +62,22 @@ impl Broker {
     /// # Panics
     /// When it does not start.
     pub fn secured(shards: usize, tokens: bool) -> Self {
-        Self::begin(shards, tokens, None, Some(Certificate::new("measured")))
+        Self::begin(shards, Self::flags(tokens), None, Some(Certificate::new("measured")))
+    }
+
+    fn flags(tokens: bool) -> &'static [&'static str] {
+        if tokens { &["--tokens"] } else { &[] }
     }
 
     fn begin(
         shards: usize,
-        tokens: bool,
+        flags: &[&str],
         processor: Option<usize>,
         certificate: Option<Certificate>,
     ) -> Self {
         let (shards, processor) = (shards.to_string(), processor.map(|number| number.to_string()));
         let mut arguments = vec!["--shards", &shards];
-        if tokens {
-            arguments.push("--tokens");
-        }
+        arguments.extend(flags);
         if let Some(processor) = &processor {
             arguments.extend(["--processor", processor]);
         }
@@ -129,7 +145,7 @@ pub fn run(arguments: &Arguments) {
             let files = config::Tls { cert_file: certificate.into(), key_file: key.into() };
             tls::load(&files).expect("a certificate and its key")
         }),
-        ..Setup::bare(address, shards, policy(arguments.has("tokens")))
+        ..Setup::bare(address, shards, policy(arguments.has("tokens"), arguments.has("rules")))
     })
     .expect("a node starts");
     child::say(&node.address().to_string());
@@ -145,8 +161,15 @@ pub fn run(arguments: &Arguments) {
     });
 }
 
-fn policy(tokens: bool) -> Policy {
-    let mut policy = Policy::new(vec![Endpoint::new(PATH, Dialect::Topics, tokens, Rules::open())]);
+fn policy(tokens: bool, with_rules: bool) -> Policy {
+    let rules =
+        if with_rules { Rules::defaults(DialectRules::Topics, true) } else { Rules::open() };
+    let mut policy = Policy::new(vec![Endpoint::new(PATH, Dialect::Topics, tokens, rules)]);
+    if with_rules {
+        policy.tenants = Tenants::new(Some(&[TENANT.into()]), &["idle".into()]);
+        policy.rate = Rate { messages: Some(NEVER_REACHED), bytes: Some(NEVER_REACHED) };
+        policy.webhook_timeout_ms = Some(2000);
+    }
     // For those who offer it.
     policy.compression_min_bytes = Some(COMPRESSION_BYTES_MIN);
     if tokens {
@@ -161,9 +184,23 @@ fn policy(tokens: bool) -> Policy {
 /// # Panics
 /// Never: the claims are plain.
 pub fn token(user: &str) -> String {
+    sign(&json!({"sub": user, "exp": in_an_hour_s()}))
+}
+
+/// The same of a user of the tenant whom a broker with rules lets in.
+///
+/// # Panics
+/// Never: the claims are plain.
+pub fn tenant_token(user: &str) -> String {
+    sign(&json!({"sub": user, "tenantId": TENANT, "exp": in_an_hour_s()}))
+}
+
+fn in_an_hour_s() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let expires_s = now.unwrap_or_default().as_secs() + 3600;
-    let claims = json!({"sub": user, "exp": expires_s});
+    now.unwrap_or_default().as_secs() + 3600
+}
+
+fn sign(claims: &Value) -> String {
     let key = EncodingKey::from_secret(SECRET.as_bytes());
-    encode(&Header::default(), &claims, &key).expect("plain claims")
+    encode(&Header::default(), claims, &key).expect("plain claims")
 }

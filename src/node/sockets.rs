@@ -68,13 +68,11 @@ struct Socket {
     ready: bool,
     /// The other side has closed its direction: to be read until its end.
     hung_up: bool,
-    /// It speaks TLS: its session is among the sessions.
-    tls: bool,
 }
 
 impl Socket {
     const NONE: Self =
-        Self { fd: None, generation: 0, paused: false, ready: false, hung_up: false, tls: false };
+        Self { fd: None, generation: 0, paused: false, ready: false, hung_up: false };
 }
 
 /// What became of a read.
@@ -142,8 +140,7 @@ impl Sockets {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;
         self.slots.reach(key.index, || Socket::NONE);
-        self.slots[key.index] =
-            Socket { fd: Some(fd), generation: key.generation, tls: tls.is_some(), ..Socket::NONE };
+        self.slots[key.index] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
         if tls.is_some() {
             self.sessions.reach(key.index, || None);
             self.sessions[key.index] = tls;
@@ -263,17 +260,13 @@ fn stream<'a>(
     sessions: &'a mut Pages<Option<Box<Session>>>,
     conn: u32,
 ) -> Option<(&'a OwnedFd, Option<&'a mut Session>)> {
-    let socket = slots.get(conn)?;
-    let tls = if socket.tls { sessions[conn].as_deref_mut() } else { None };
-    Some((socket.fd.as_ref()?, tls))
+    let fd = slots.get(conn)?.fd.as_ref()?;
+    Some((fd, sessions.get_mut(conn).and_then(Option::as_deref_mut)))
 }
 
 impl Port for Sockets {
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
-        let (fd, tls) = match self.current(conn) {
-            None => return Sent::Gone,
-            Some(stream) => stream,
-        };
+        let Some((fd, tls)) = self.current(conn) else { return Sent::Gone };
         if let Some(session) = tls {
             return session.send(fd, bytes);
         }
@@ -304,8 +297,8 @@ impl Port for Sockets {
     }
 
     fn holds(&self, conn: u32) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.tls)
-            && self.sessions[conn].as_ref().is_some_and(|session| session.holds())
+        let session = self.sessions.get(conn).and_then(Option::as_deref);
+        session.is_some_and(Session::holds)
     }
 
     fn close(&mut self, conn: u32, address: IpAddr) {

@@ -209,9 +209,10 @@ impl Hub {
     /// The kernel has room again for a connection that has a backlog, or for what its port holds.
     pub(super) fn writable(&mut self, conn: u32, port: &mut impl Port) {
         let Some(backlog) = &mut self.slots[conn].backlog else {
-            return if port.holds(conn) {
-                self.send_held(conn, port)
-            };
+            if port.holds(conn) {
+                self.send_held(conn, port);
+            }
+            return;
         };
         let before = backlog.bytes();
         let sends = &self.metrics.sends_total;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -38,8 +38,8 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// A client's connection, of which something has come: with `tls`, once that is agreed upon.
-    /// The caller limits the time.
+    /// A client's connection, of which something has come: with `tls`, once that is agreed upon
+    /// and something has come over it, if only the end. The caller limits the time.
     ///
     /// # Errors
     /// The client does not speak TLS, or not as it should; it has heard so.
@@ -59,6 +59,8 @@ impl Stream {
         let accepted = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(socket));
         let mut stream = Box::new(accepted.await?);
         stream.get_mut().0.left = usize::MAX;
+        // Until it asks: hyper would hold its buffers for that.
+        stream.fill_buf().await?;
         Ok(Self::Tls(stream))
     }
 
