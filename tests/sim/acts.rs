@@ -5,7 +5,7 @@ use serde_json::json;
 use super::client::Ask;
 use super::frames::{CLOSE, CONTINUATION, PING, TEXT, put_frame};
 use super::ledger::{Fate, Published, Publisher};
-use super::setting::{GUARDED, OPEN, token};
+use super::setting::{CHANNELS, GUARDED, IDLE, OPEN, token};
 use super::world::World;
 
 /// Bytes that a client has on the way at most before it waits.
@@ -23,6 +23,9 @@ impl World {
         }
         if link.up.len() > UP_BYTES_MAX {
             return;
+        }
+        if client.endpoint == CHANNELS {
+            return self.act_in_channels(number);
         }
         match self.random.below(20) {
             0..=7 => self.send_message(number),
@@ -43,7 +46,7 @@ impl World {
     }
 
     /// Sends a text, in a frame or several, with a ping in between or not.
-    fn say(&mut self, number: usize, text: &str) {
+    pub fn say(&mut self, number: usize, text: &str) {
         self.note(|| format!("client {number} says {text:.160}"));
         // A binary frame is read like a text frame.
         let opcode = if self.random.one_in(10) { 2 } else { TEXT };
@@ -103,6 +106,7 @@ impl World {
             by: Publisher::Client(number),
             at,
             echo,
+            metadata: true,
             fate: Fate::Unknown,
             offset: None,
             epoch: None,
@@ -140,7 +144,7 @@ impl World {
         self.ask(number, &mut request, Ask::Unsubscribe([topic].into()));
     }
 
-    fn ping(&mut self, number: usize) {
+    pub fn ping(&mut self, number: usize) {
         let payload = vec![b'p'; self.random.below(126) as usize];
         let mask = self.mask();
         put_frame(&mut self.net.links[number].up, true, PING, mask, &payload);
@@ -154,7 +158,11 @@ impl World {
         let again = client.user.clone().filter(|_| !self.random.one_in(4));
         let user = again.unwrap_or_else(|| format!("u{number}-{}", client.next_id));
         let seconds = if short { self.now.mono_ms / 1000 + 1 } else { 100_000 };
-        let token = if bad { "x.y.z".into() } else { token(&user, seconds) };
+        let token = if bad && self.random.one_in(2) {
+            "x.y.z".into()
+        } else {
+            token(&user, if bad { IDLE } else { "acme" }, seconds)
+        };
         let client = &mut self.clients[number];
         client.bad_tokens += u8::from(bad);
         let certain = !short && !self.setting.rated;
@@ -187,7 +195,7 @@ impl World {
         }
     }
 
-    fn break_protocol(&mut self, number: usize) {
+    pub fn break_protocol(&mut self, number: usize) {
         self.note(|| format!("client {number} breaks the protocol"));
         self.clients[number].broken = true;
         let mask = self.mask();
@@ -200,7 +208,7 @@ impl World {
         }
     }
 
-    fn leave(&mut self, number: usize) {
+    pub fn leave(&mut self, number: usize) {
         let way = self.random.below(3);
         self.note(|| format!("client {number} leaves, way {way}"));
         let mask = self.mask();

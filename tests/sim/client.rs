@@ -1,13 +1,15 @@
-//! A client of the `topics` dialect: what it asked, what it may expect, and whether what it hears
+//! A client of the dialects `topics` and `events`, and what those of `channels` have in common with
+//! it: what it asked, what it may expect, and whether what it hears
 //! is what the protocol promises. Each promise broken is a panic.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
+use super::channels::Said;
 use super::frames::Parser;
 use super::ledger::{Fate, Ledger, Publisher};
-use super::setting::{GUARDED, Setting, matches};
+use super::setting::{EVENTS, GUARDED, Setting, matches};
 
 /// How it takes what comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,10 @@ pub struct Client {
     pub asks: BTreeMap<u64, Ask>,
     /// Publishes without an id, by the id of the next request: its answer says they were taken.
     pub silent: BTreeMap<u64, Vec<usize>>,
+    /// In the dialect `channels`: what is not answered.
+    pub said: VecDeque<Said>,
+    /// In the dialect `channels`: it was told its connection's name.
+    pub greeted: bool,
     /// Subscriptions, with the moment at which the reply was seen.
     pub view: BTreeMap<String, u64>,
     pub received: Vec<usize>,
@@ -79,6 +85,8 @@ impl Client {
             parser: Parser::new(compression),
             asks: BTreeMap::new(),
             silent: BTreeMap::new(),
+            said: VecDeque::new(),
+            greeted: false,
             view: BTreeMap::new(),
             received: Vec::new(),
             newest: BTreeMap::new(),
@@ -124,7 +132,8 @@ impl Client {
             ("unsubscribed", None) => {
                 assert_eq!(value["reason"], "forbidden", "nobody asked");
                 let topic = value["topic"].as_str().unwrap();
-                assert!(self.endpoint == GUARDED && topic.starts_with("user."), "{topic}");
+                let own = self.endpoint == GUARDED && topic.starts_with("user.");
+                assert!(own || rules.setting.is_asked(self.endpoint), "{topic}");
                 self.view.remove(topic).expect("it was subscribed");
             }
             ("error", None) => {
@@ -194,6 +203,7 @@ impl Client {
         rules: &Rules<'_>,
     ) -> bool {
         let guarded = self.endpoint == GUARDED;
+        let asked = rules.setting.is_asked(self.endpoint);
         match (value["code"].as_u64(), ask) {
             (Some(429), ask) => {
                 assert!(rules.setting.rated);
@@ -212,11 +222,15 @@ impl Client {
                 ledger.messages[*published].fate = Fate::Refused;
                 false
             }
+            (Some(403), Ask::Publish(published)) if asked => {
+                ledger.messages[*published].fate = Fate::Refused;
+                false
+            }
             (Some(401), Ask::Unsubscribe(topics)) | (Some(401 | 403), Ask::Subscribe(topics)) => {
                 let topic = topics.pop_front().expect("one error a topic");
                 assert_eq!(value["details"]["topic"], topic);
                 let full = value["message"] == "Too many subscriptions";
-                assert!(guarded || full, "{value}");
+                assert!(guarded || asked || full, "{value}");
                 !topics.is_empty()
             }
             (code, ask) => panic!("error {code:?} is no answer to {ask:?}"),
@@ -226,8 +240,27 @@ impl Client {
     /// Takes a delivery.
     fn on_message(&mut self, number: usize, value: &Value, ledger: &mut Ledger, rules: &Rules<'_>) {
         let at = value["data"]["n"].as_u64().expect("a message of this run") as usize;
+        let (topic, metadata) = (value["topic"].as_str().unwrap(), &value["metadata"]);
+        // An event has no envelope.
+        assert_eq!(metadata.is_null(), self.endpoint == EVENTS);
+        let sender = metadata.is_object().then(|| metadata["senderId"].as_str());
+        self.take(number, at, topic, sender, ledger, rules);
+        if sender.is_some() && ledger.messages[at].metadata {
+            assert_eq!(metadata["k"], at, "the publisher's own metadata");
+        }
+    }
+
+    /// Takes a message; `sender` is what it says of who published it, where it says that.
+    pub fn take(
+        &mut self,
+        number: usize,
+        at: usize,
+        topic: &str,
+        sender: Option<Option<&str>>,
+        ledger: &mut Ledger,
+        rules: &Rules<'_>,
+    ) {
         let message = &mut ledger.messages[at];
-        let topic = value["topic"].as_str().unwrap();
         assert_eq!(topic, rules.setting.topics[message.topic]);
         let segments: Vec<&str> = topic.split('.').collect();
         let subscribed = self
@@ -238,10 +271,9 @@ impl Client {
         assert_ne!(message.fate, Fate::Refused, "message {at} was refused, yet it came");
         let own = message.by == Publisher::Client(number);
         assert!(message.echo || !own, "message {at} is an unwanted echo");
-        if let Some(user) = &message.user {
-            assert_eq!(value["metadata"]["senderId"].as_str(), user.as_deref());
+        if let Some((user, sender)) = message.user.as_ref().zip(sender) {
+            assert_eq!(sender, user.as_deref());
         }
-        assert_eq!(value["metadata"]["k"], at, "the publisher's own metadata");
         message.received += 1;
         let newest = self.newest.insert((message.by, message.topic), at);
         assert!(newest < Some(at), "message {at} came after {newest:?} of the same publisher");

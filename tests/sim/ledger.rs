@@ -34,6 +34,8 @@ pub struct Published {
     /// When its first byte was on the way, as the ledger counts.
     pub at: u64,
     pub echo: bool,
+    /// The publisher gave its number as metadata too.
+    pub metadata: bool,
     pub fate: Fate,
     pub offset: Option<u64>,
     pub epoch: Option<u64>,

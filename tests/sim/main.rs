@@ -11,6 +11,7 @@
 #![allow(clippy::option_option, clippy::struct_excessive_bools)]
 
 mod acts;
+mod channels;
 mod client;
 mod frames;
 #[path = "../guarded/mod.rs"]
@@ -20,6 +21,7 @@ mod network;
 mod random;
 mod run;
 mod setting;
+mod webhook;
 mod world;
 
 use std::ops::Range;

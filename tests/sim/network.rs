@@ -29,6 +29,8 @@ pub struct Link {
     pub short_first_ms: Option<u64>,
     /// The last send fell short.
     pub short: bool,
+    /// The shard did not want it read, and has not said otherwise.
+    pub paused: bool,
     /// Bytes after which the connection dies.
     pub dies_in: Option<usize>,
     /// Reset: whatever was on its way is lost.
@@ -71,6 +73,7 @@ impl Net {
             owed_writable: false,
             short_first_ms: None,
             short: false,
+            paused: false,
             dies_in: None,
             dead: false,
             shut: false,

@@ -6,6 +6,7 @@ use shardwire::config::SlowConsumerPolicy;
 use shardwire::limits::{SPILL_MAILS_MAX, TICK_MS};
 use shardwire::topic::name_hash;
 
+use super::channels::Said;
 use super::client::Reading;
 use super::ledger::{Fate, Publisher};
 use super::random::Random;
@@ -99,6 +100,7 @@ impl World {
     /// Lets everyone read and every shard work until nothing moves any more.
     fn rest(&mut self) {
         self.note(|| "rest".into());
+        self.resting = true;
         for _ in 0..ROUNDS_MAX {
             for shard in 0..self.setting.shards {
                 self.turn(shard, true);
@@ -108,6 +110,7 @@ impl World {
                 self.listen(number, true);
             }
             if self.is_quiet() {
+                self.resting = false;
                 return self.check_shards();
             }
             self.pass(1);
@@ -120,9 +123,10 @@ impl World {
         self.is_mail_gone()
             && self.shards.iter().all(|shard| !shard.is_dirty() && !shard.is_ending())
             && self.tickets.is_empty()
-            && links
-                .filter(|(link, _)| link.closed_ms.is_none())
-                .all(|(link, _)| !link.is_readable() && !link.owed_writable && link.down.is_empty())
+            && links.filter(|(link, _)| link.closed_ms.is_none()).all(|(link, _)| {
+                let still = !link.is_readable() && !link.owed_writable && link.down.is_empty();
+                still && !link.paused
+            })
     }
 
     fn is_mail_gone(&self) -> bool {
@@ -134,6 +138,12 @@ impl World {
     fn judge(&mut self) {
         self.note(|| "judgement".into());
         for (number, client) in self.clients.iter().enumerate().filter(|it| it.1.is_live()) {
+            let mut said = client.said.iter();
+            assert!(
+                said.all(|it| matches!(it, Said::Send(_))),
+                "client {number}: {:?}",
+                client.said
+            );
             assert!(client.asks.is_empty(), "client {number} has no answer to {:?}", client.asks);
             let inbox = format!("user.{}.inbox", client.user.as_deref().unwrap_or_default());
             for topic in client.view.keys().filter(|topic| topic.starts_with("user.")) {

@@ -2,13 +2,27 @@
 //! what all parts of the simulation must agree on: tokens and the plain meaning of a pattern.
 
 use serde_json::json;
-use shardwire::config::{HistorySetting, SlowConsumerPolicy};
+use shardwire::auth::{Rules, Tenants};
+use shardwire::config::{
+    Action, Decision, Dialect, HistorySetting, RuleSetting, SlowConsumerPolicy,
+};
 use shardwire::shard::outbox::OutboxBound;
-use shardwire::shard::{Bucket, Policy};
+use shardwire::shard::{Bucket, Endpoint, Policy};
 
 use super::guarded;
 pub use super::guarded::{GUARDED, OPEN};
 use super::random::Random;
+
+/// The number of the endpoint of the dialect `events`; nobody needs a token there.
+pub const EVENTS: u8 = 2;
+/// The number of the endpoint of the dialect `channels`; nobody needs a token there.
+pub const CHANNELS: u8 = 3;
+/// The number of another endpoint where nobody needs a token, but a webhook may be asked.
+const ASKED: u8 = 4;
+/// Endpoints.
+pub const ENDPOINTS: u64 = 1 + ASKED as u64;
+/// A tenant that is not let in.
+pub const IDLE: &str = "idle";
 
 /// The wall clock when a run begins.
 pub const START_WALL_MS: u64 = 1_769_860_800_000;
@@ -21,6 +35,9 @@ pub struct Setting {
     pub patterns: Vec<String>,
     pub slow: SlowConsumerPolicy,
     pub rated: bool,
+    /// Time limit of the webhook that is asked about everything on some endpoints; `None`: there
+    /// is none, and all is allowed there.
+    pub timeout_ms: Option<u64>,
     /// Nobody dies, breaks the protocol or leaves.
     pub calm: bool,
     /// One shard at some time publishes more than mailboxes and spill hold.
@@ -49,6 +66,7 @@ impl Setting {
             patterns,
             slow,
             rated: random.one_in(4),
+            timeout_ms: random.one_in(2).then(|| random.within(10..300)),
             calm: random.one_in(3),
             storm: random.one_in(16),
             early_drain: random.one_in(4),
@@ -61,6 +79,22 @@ impl Setting {
 
     fn policy(&self, random: &mut Random) -> Policy {
         let mut policy = guarded::policy();
+        for dialect in [Dialect::Events, Dialect::Channels, Dialect::Topics] {
+            let asks = RuleSetting {
+                topic: "**".into(),
+                allow: Action::ALL.into(),
+                role: None,
+                decide: Decision::Webhook,
+            };
+            let rules = match self.timeout_ms {
+                Some(_) => Rules::compile(&[asks], true).expect("a good rule"),
+                None => Rules::open(),
+            };
+            let path = format!("/{}", policy.endpoints.len());
+            policy.endpoints.push(Endpoint::new(path, dialect, false, rules));
+        }
+        policy.webhook_timeout_ms = self.timeout_ms;
+        policy.tenants = Tenants::new(None, &[IDLE.into()]);
         policy.outbox =
             OutboxBound { bytes_max: random.within(300..20_000) as usize, policy: self.slow };
         if random.one_in(3) {
@@ -69,6 +103,7 @@ impl Setting {
         policy.subscriptions_max = random.within(2..12) as usize;
         policy.message_bytes_max = 16 << 10;
         policy.rate.messages = self.rated.then_some(Bucket { amount: 20, window_ms: 100 });
+        policy.rate.bytes = self.rated.then_some(Bucket { amount: 20_000, window_ms: 100 });
         policy.ping_interval_ms = random.within(200..3000);
         policy.ping_timeout_ms = policy.ping_interval_ms * random.within(2..6);
         policy.compression_min_bytes = random.one_in(2).then_some(100);
@@ -80,6 +115,11 @@ impl Setting {
         policy
     }
 
+    /// Whether a webhook is asked on an endpoint.
+    pub fn is_asked(&self, endpoint: u8) -> bool {
+        self.timeout_ms.is_some() && (EVENTS..=ASKED).contains(&endpoint)
+    }
+
     /// Whether a topic has a history.
     pub fn has_history(topic: &str) -> bool {
         topic.split('.').nth(1) == Some("h")
@@ -87,8 +127,9 @@ impl Setting {
 }
 
 /// A token of a user, good for so many seconds from the beginning of the run.
-pub fn token(user: &str, seconds: u64) -> String {
-    guarded::token(&json!({"sub": user, "exp": START_WALL_MS / 1000 + seconds}))
+pub fn token(user: &str, tenant: &str, seconds: u64) -> String {
+    let expires = START_WALL_MS / 1000 + seconds;
+    guarded::token(&json!({"sub": user, "tenantId": tenant, "exp": expires}))
 }
 
 /// Topics, and patterns that match some of them.

@@ -27,7 +27,8 @@ use super::frames::{CLOSE, PONG, ServerFrame, put_frame};
 use super::ledger::{Fate, Ledger, Published, Publisher};
 use super::network::Net;
 use super::random::Random;
-use super::setting::{GUARDED, START_WALL_MS, Setting};
+use super::setting::{CHANNELS, ENDPOINTS, GUARDED, START_WALL_MS, Setting};
+use super::webhook::Open;
 
 /// The last events of a run, for whoever has to find out what went wrong.
 pub type Trace = Rc<RefCell<VecDeque<String>>>;
@@ -61,6 +62,10 @@ pub struct World {
     pub gone_by_ms: Option<u64>,
     /// Server-side publishes not settled yet.
     pub tickets: BTreeMap<(u8, u64), usize>,
+    /// Questions that the webhook will answer.
+    pub questions: Vec<Open>,
+    /// All come to rest: the webhook answers at once.
+    pub resting: bool,
     /// Something was lost that no counter has: a connection died or was cut.
     pub lossy: bool,
     trace: Trace,
@@ -101,6 +106,8 @@ impl World {
             now,
             gone_by_ms: None,
             tickets: BTreeMap::new(),
+            questions: Vec::new(),
+            resting: false,
             lossy: false,
             trace,
         }
@@ -130,11 +137,12 @@ impl World {
     /// A client comes.
     pub fn connect(&mut self) {
         let shard = self.random.below(u64::from(self.setting.shards)) as u8;
-        let endpoint = self.random.below(2) as u8;
+        let endpoint = self.random.below(ENDPOINTS) as u8;
         let number = self.clients.len();
-        let user = (endpoint == GUARDED && self.random.one_in(2)).then(|| format!("u{number}"));
+        let comes_with_token = [GUARDED, CHANNELS].contains(&endpoint);
+        let user = (comes_with_token && self.random.one_in(2)).then(|| format!("u{number}"));
         let identity = user.as_ref().map(|user| {
-            let parts = IdentityParts { user_id: user, ..Default::default() };
+            let parts = IdentityParts { user_id: user, tenant: Some("acme"), ..Default::default() };
             Identity::new(&parts, TopicBounds::default()).unwrap()
         });
         let compression = self.random.one_in(4);
@@ -188,6 +196,7 @@ impl World {
         while let Some(settled) = self.shards[id].settled() {
             self.on_settled(shard, settled);
         }
+        self.answer_questions(shard);
         let made = self.metrics[id].mails_sent_total.get() - mails_before;
         let kept = self.metrics[id].mails_spilled.get();
         let bound = SPILL_MAILS_MAX + 2 * MAILS_PER_TURN_MAX * self.shards.len();
@@ -200,9 +209,14 @@ impl World {
         let key = self.net.links[link].key;
         if (whole || self.random.one_in(2)) && self.net.links[link].take_writable() {
             self.shards[id].writable(key, &mut self.net.sockets(shard));
+            self.net.links[link].paused &= !self.shards[id].reads(key);
         }
         // As a driver must: nobody is read while mail cannot go out, nor who does not read.
-        if self.shards[id].is_congested() || !self.shards[id].reads(key) {
+        if self.shards[id].is_congested() || self.net.links[link].paused {
+            return;
+        }
+        if !self.shards[id].reads(key) {
+            self.net.links[link].paused = true;
             return;
         }
         let at_once = match self.random.below(4) {
@@ -265,6 +279,7 @@ impl World {
             by: Publisher::Server(shard),
             at,
             echo: true,
+            metadata: true,
             fate,
             offset: None,
             epoch: None,
@@ -315,7 +330,10 @@ impl World {
         match frame {
             ServerFrame::Text(text) => {
                 let rules = Rules { setting, draining: self.gone_by_ms.is_some() };
-                client.hear(number, &text, ledger, &rules);
+                match client.endpoint {
+                    CHANNELS => client.hear_in_channels(number, &text, ledger, &rules),
+                    _ => client.hear(number, &text, ledger, &rules),
+                }
             }
             ServerFrame::Ping(payload) if !client.mute && !client.close_sent => {
                 put_frame(&mut net.links[number].up, true, PONG, mask, &payload);

@@ -7,6 +7,8 @@
 
 #[path = "../../../sim/acts.rs"]
 mod acts;
+#[path = "../../../sim/channels.rs"]
+mod channels;
 #[path = "../../../sim/client.rs"]
 mod client;
 #[path = "../../../sim/frames.rs"]
@@ -23,6 +25,8 @@ mod random;
 mod run;
 #[path = "../../../sim/setting.rs"]
 mod setting;
+#[path = "../../../sim/webhook.rs"]
+mod webhook;
 #[path = "../../../sim/world.rs"]
 mod world;
 

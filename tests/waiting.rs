@@ -1,0 +1,240 @@
+//! Requests that a webhook must judge: what waits, what does not, and what is remembered.
+//!
+//! One shard in virtual time; the test is the driver, the kernel and the webhook. Contract:
+//! protocols.md section 6, section 11 "Rules".
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use shardwire::auth::{Asked, Rules};
+use shardwire::config::{Action, Decision, Dialect, RuleSetting};
+use shardwire::interest::Interest;
+use shardwire::limits::{ANSWER_LATE_MS, TICK_MS};
+use shardwire::mail::{Answer, ConnKey};
+use shardwire::mailbox::{Mailbox, Wake};
+use shardwire::metrics::ShardMetrics;
+use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::time::{Now, Timestamp};
+
+const TOPICS: u8 = 0;
+const CHANNELS: u8 = 1;
+const TIMEOUT_MS: u64 = 2000;
+const YES: Answer = Answer { allowed: true, ttl_ms: 1000 };
+const NO: Answer = Answer { allowed: false, ttl_ms: 1000 };
+
+struct Awake;
+
+impl Wake for Awake {
+    fn wake(&self) {}
+}
+
+/// What came out, by connection.
+#[derive(Default)]
+struct Kernel(HashMap<u32, Vec<u8>>);
+
+impl Port for Kernel {
+    fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
+        self.0.entry(conn).or_default().extend(bytes);
+        Sent::Bytes(bytes.len())
+    }
+
+    fn shut(&mut self, _conn: u32) {}
+
+    fn close(&mut self, _conn: u32, _address: IpAddr) {}
+}
+
+struct World {
+    shard: Shard,
+    kernel: Kernel,
+    now: Now,
+}
+
+impl World {
+    fn new() -> Self {
+        let asks = RuleSetting {
+            topic: "room.**".into(),
+            allow: Action::ALL.into(),
+            role: None,
+            decide: Decision::Webhook,
+        };
+        let rest = RuleSetting { topic: "**".into(), decide: Decision::Allow, ..asks.clone() };
+        let rules = || Rules::compile(&[asks.clone(), rest.clone()], true).expect("good rules");
+        let mut policy = Policy::new(vec![
+            Endpoint::new("/ws", Dialect::Topics, false, rules()),
+            Endpoint::new("/channels", Dialect::Channels, false, rules()),
+        ]);
+        policy.webhook_timeout_ms = Some(TIMEOUT_MS);
+        let now = Now { mono_ms: 0, wall: Timestamp(0) };
+        let metrics = ShardMetrics::new();
+        let parts = Parts {
+            id: 0,
+            mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
+            interest: Interest::new(),
+            policy: Arc::new(policy),
+            metrics: Arc::clone(&metrics),
+            seed: 1,
+            node: 1,
+            all_metrics: Arc::from([metrics]),
+        };
+        Self { shard: Shard::new(parts, now), kernel: Kernel::default(), now }
+    }
+
+    fn open(&mut self, endpoint: u8) -> ConnKey {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let key = self.shard.open(self.now, Arrival::new(endpoint, address));
+        self.heard(key);
+        key
+    }
+
+    /// Says some texts at once; how many bytes of them are left.
+    fn say(&mut self, key: ConnKey, texts: &[&str]) -> Vec<u8> {
+        let frame = |text: &&str| {
+            let head = [0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
+            assert!(text.len() < 126, "short texts only");
+            [&head, text.as_bytes()].concat()
+        };
+        self.read(key, texts.iter().flat_map(frame).collect())
+    }
+
+    fn read(&mut self, key: ConnKey, mut bytes: Vec<u8>) -> Vec<u8> {
+        let taken = self.shard.read(self.now, key, &mut bytes, &mut self.kernel);
+        self.shard.check(self.now);
+        bytes.split_off(taken)
+    }
+
+    /// What a client has heard since: of each text the given member, `type` or an error's code.
+    fn heard(&mut self, key: ConnKey) -> Vec<String> {
+        self.shard.flush(self.now, &mut self.kernel);
+        self.shard.check(self.now);
+        let mut bytes = &self.kernel.0.remove(&key.index).unwrap_or_default()[..];
+        let mut heard = Vec::new();
+        while let [_, len, rest @ ..] = bytes {
+            let (len, rest) = match len {
+                126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+                len => (usize::from(*len), rest),
+            };
+            let (text, behind) = rest.split_at(len);
+            bytes = behind;
+            let value: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+            let topic = value["topic"].as_str().or(value["details"]["topic"].as_str());
+            let kind = value["type"].as_str().expect("a type");
+            heard.push([kind, topic.unwrap_or_default()].join(" ").trim_end().into());
+        }
+        heard
+    }
+
+    fn questions(&mut self) -> Vec<Asked> {
+        std::iter::from_fn(|| self.shard.question()).collect()
+    }
+
+    fn answer(&mut self, asked: &Asked, answer: Answer) {
+        self.shard.answered(self.now, asked.ticket, answer);
+        self.shard.check(self.now);
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.shard.advance(self.now, &mut self.kernel);
+        self.shard.check(self.now);
+    }
+}
+
+const ARRAY: &str = r#"{"type":"subscribe","topics":["room.a","news","room.b","room.c"]}"#;
+
+#[test]
+fn all_questions_at_once_and_all_replies_in_order() {
+    let mut world = World::new();
+    let (key, other) = (world.open(TOPICS), world.open(TOPICS));
+    let rest = world.say(key, &[ARRAY, r#"{"type":"ping"}"#]);
+    assert!(!rest.is_empty() && !world.shard.reads(key), "what stands behind waits");
+    let asked = world.questions();
+    let topics: Vec<&str> = asked.iter().map(|it| &*it.question.topic).collect();
+    assert_eq!(topics, ["room.a", "room.b", "room.c"]);
+    // Nobody else waits.
+    assert!(world.say(other, &[r#"{"type":"subscribe","topic":"news"}"#]).is_empty());
+    assert_eq!(world.heard(other), ["subscribed news"]);
+    world.answer(&asked[2], YES);
+    world.answer(&asked[0], YES);
+    // Twice is once.
+    world.answer(&asked[0], NO);
+    assert!(world.heard(key).is_empty() && world.shard.resumed().is_none());
+    assert_eq!(world.read(key, rest.clone()), rest);
+    world.answer(&asked[1], NO);
+    let replies = ["subscribed room.a", "subscribed news", "error room.b", "subscribed room.c"];
+    assert_eq!(world.heard(key), replies);
+    assert_eq!((world.shard.resumed(), world.shard.resumed()), (Some(key), None));
+    assert!(world.shard.reads(key) && world.read(key, rest).is_empty());
+    assert_eq!(world.heard(key), ["pong"]);
+    // Who asks the same is told at once.
+    assert!(world.say(other, &[ARRAY]).is_empty());
+    assert_eq!(world.heard(other), replies);
+    assert!(world.questions().is_empty());
+    world.pass(YES.ttl_ms);
+    world.say(other, &[ARRAY]);
+    assert_eq!(world.questions().len(), 3);
+}
+
+#[test]
+fn what_nobody_answers_is_denied_and_not_remembered() {
+    let mut world = World::new();
+    let key = world.open(TOPICS);
+    world.say(key, &[r#"{"type":"subscribe","topics":["room.a","room.b"]}"#]);
+    let asked = world.questions();
+    world.answer(&asked[1], YES);
+    world.pass(TIMEOUT_MS + ANSWER_LATE_MS - TICK_MS);
+    assert!(world.heard(key).is_empty());
+    world.pass(2 * TICK_MS);
+    assert_eq!(world.heard(key), ["error room.a", "subscribed room.b"]);
+    assert_eq!(world.shard.resumed(), Some(key));
+    world.answer(&asked[0], YES);
+    assert!(world.heard(key).is_empty());
+    world.say(key, &[r#"{"type":"message","topic":"room.b","data":1}"#]);
+    assert_eq!(world.questions().len(), 1, "to publish is another question");
+}
+
+#[test]
+fn who_goes_waits_no_more() {
+    let mut world = World::new();
+    let key = world.open(TOPICS);
+    world.say(key, &[ARRAY]);
+    let asked = world.questions();
+    world.shard.gone(key);
+    world.heard(key);
+    world.heard(key);
+    world.shard.check_empty(world.now);
+    let next = world.open(TOPICS);
+    assert_eq!(next.index, key.index);
+    asked.iter().for_each(|it| world.answer(it, YES));
+    assert!(world.heard(next).is_empty() && world.shard.resumed().is_none());
+}
+
+#[test]
+fn a_channel_is_asked_about_too() {
+    let mut world = World::new();
+    let (key, other) = (world.open(CHANNELS), world.open(CHANNELS));
+    let join = r#"{"type":"join_channel","data":{"channel":"room.a"}}"#;
+    let send = r#"{"type":"send_message","data":{"channel":"room.a","message":1}}"#;
+    for (member, text, answer, told) in [
+        (key, join, NO, &["error"][..]),
+        (key, send, NO, &["error"]),
+        (other, join, YES, &["channel_joined"]),
+        (other, send, YES, &[]),
+    ] {
+        // One that the shard would remember is asked again.
+        world.pass(NO.ttl_ms);
+        world.say(member, &[text]);
+        let asked = world.questions();
+        assert_eq!(asked.len(), 1, "{text}");
+        world.answer(&asked[0], answer);
+        assert_eq!(world.heard(member), told, "{text}");
+        assert_eq!(world.shard.resumed(), Some(member));
+    }
+    world.say(key, &[send]);
+    assert_eq!(world.heard(other), ["channel_message"]);
+    // No channel, nothing to ask; what the dialect opens is open.
+    world.say(key, &[r#"{"type":"join_channel","data":{"channel":"room.*"}}"#]);
+    world.say(key, &[r#"{"type":"join_channel","data":{"channel":"public:room"}}"#]);
+    assert_eq!(world.heard(key), ["error", "channel_joined"]);
+    assert!(world.questions().is_empty());
+}
