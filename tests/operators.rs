@@ -42,15 +42,15 @@ impl Kernel {
         let bytes = self.0.remove(&key.index).unwrap_or_default();
         let (mut at, mut heard) = (0, Vec::new());
         while at < bytes.len() {
-            let (len, head) = match bytes[at + 1] {
+            let (len, begin) = match bytes[at + 1] {
                 126 => (usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])), 4),
                 len => (usize::from(len), 2),
             };
             if bytes[at] == 0x81 {
-                let text = &bytes[at + head..at + head + len];
+                let text = &bytes[at + begin..at + begin + len];
                 heard.push(serde_json::from_slice(text).expect("JSON"));
             }
-            at += head + len;
+            at += begin + len;
         }
         heard
     }

@@ -163,7 +163,9 @@ impl World {
             let is_gone = |client: &mut Client| client.who == Some((tenant, user));
             let gone: Vec<Client> = self.clients.extract_if(.., is_gone).collect();
             assert_eq!(made.unwrap()["disconnected"], gone.len());
-            gone.iter().for_each(|client| self.hang_up(client.address));
+            for client in &gone {
+                self.hang_up(client.address);
+            }
         } else {
             let id = ConnectionId { node: NODE, at: self.clients[some].address };
             let wanted = || Wanted::DisconnectOne { id, code, reason: reason.into() };
@@ -223,16 +225,16 @@ impl World {
         for tenant in ["acme", "a.b", "nobody"] {
             let expected = self.count(|it| it.who.is_some_and(|who| who.0 == Some(tenant)));
             assert_eq!(self.announce(Audience::Tenant(tenant.into())), expected, "{tenant}");
-            self.judge_list(Audience::Tenant(tenant.into()), expected);
+            self.judge_list(&Audience::Tenant(tenant.into()), expected);
         }
         for tenant in [None, Some("acme")] {
             for user in ["1", "acme", "nobody"] {
                 let expected = self.count(|it| it.who == Some((tenant, user)));
                 assert_eq!(self.announce(audience(tenant, user)), expected, "{tenant:?} {user}");
-                self.judge_list(audience(tenant, user), expected);
+                self.judge_list(&audience(tenant, user), expected);
             }
         }
-        self.judge_list(Audience::Everyone, self.clients.len() as u64);
+        self.judge_list(&Audience::Everyone, self.clients.len() as u64);
         for topic in ["public.a", "public.a.c", "public.z"] {
             self.judge_presence(topic);
         }
@@ -255,7 +257,7 @@ impl World {
         }
     }
 
-    fn judge_list(&mut self, of: Audience, expected: u64) {
+    fn judge_list(&mut self, of: &Audience, expected: u64) {
         let (mut ids, mut cursor) = (BTreeSet::new(), None);
         let limit = 1 + self.draw(20) as u16;
         loop {
@@ -313,7 +315,7 @@ fn every_count_is_that_of_a_plain_list() {
     for seed in 0..12 {
         let mut world = World::new(seed);
         for _ in 0..12 {
-            for _ in 0..1 + world.draw(40) {
+            for _ in 0..=world.draw(40) {
                 world.step();
             }
             world.rest();

@@ -245,19 +245,19 @@ fn a_slow_reader_loses_whole_messages_and_no_part_of_one() {
             assert_eq!(hear(&mut slow).await["type"], "subscribed");
             let mut publisher = connect(&node, &certificate, version).await;
             let dropped = || node.metrics()[0].dropped_oldest_total.get();
-            let (before, mut published) = (dropped(), 0);
+            let (before, mut sent) = (dropped(), 0);
             // Odd sizes: each record ends at another place of a message.
             while dropped() < before + 100 {
-                published += 1;
-                assert!(published < 20_000, "the outbox does not fill");
-                let data = format!("{published} {}", "x".repeat(1000 + published * 977 % 30_000));
+                sent += 1;
+                assert!(sent < 20_000, "the outbox does not fill");
+                let data = format!("{sent} {}", "x".repeat(1000 + sent * 977 % 30_000));
                 say(&mut publisher, &json!({"type":"message","topic":"flood","data":data,"id":0}))
                     .await;
                 assert_eq!(hear(&mut publisher).await["type"], "published");
             }
             // It reads again: what comes is whole and in order, and the last came.
             let mut last = 0;
-            while last < published {
+            while last < sent {
                 let heard = hear(&mut slow).await;
                 let data = heard["data"].as_str().unwrap();
                 let (number, rest) = data.split_once(' ').unwrap();

@@ -205,7 +205,9 @@ fn who_goes_waits_no_more() {
     world.shard.check_empty(world.now);
     let next = world.open(TOPICS);
     assert_eq!(next.index, key.index);
-    asked.iter().for_each(|it| world.answer(it, YES));
+    for it in &asked {
+        world.answer(it, YES);
+    }
     assert!(world.heard(next).is_empty() && world.shard.resumed().is_none());
 }
 

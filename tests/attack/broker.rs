@@ -39,7 +39,7 @@ pub struct Attack {
     /// What the broker is set to.
     pub set: fn(&mut Setup),
     /// Does it; says what was done and what came of it.
-    pub attack: fn(&Scene<'_>) -> String,
+    pub act: fn(&Scene<'_>) -> String,
 }
 
 /// What an attack finds.
@@ -67,14 +67,14 @@ impl Attack {
         let before = memory::now();
         let (watch, begun) = (Watch::begin(), Instant::now());
         let scene = Scene { node: &node, log, honest: Cell::default() };
-        let told = (self.attack)(&scene);
+        let told = (self.act)(&scene);
         let honest_ms =
             scene.honest.get().expect("each attack asks for an honest client").as_millis();
         let (peak, took) = (watch.end(), begun.elapsed().as_millis());
         until("all are gone", || sum(&node, |it| it.connections.get()) == 0);
         honest(&node);
         let after = settled_memory(before);
-        let mib = |bytes: u64| format!("{:.1}", bytes as f64 / MIB as f64);
+        let mib = |bytes: u64| format!("{}.{}", bytes / MIB, bytes % MIB * 10 / MIB);
         println!(
             "{:<30}{:>8}{:>8}{:>8}{honest_ms:>6} ms  {told}; {took} ms",
             self.name,

@@ -12,7 +12,7 @@ pub const EXHAUSTED: Attack = Attack {
     name: "no descriptors",
     mib_max: 24,
     set: |setup| setup.request_timeout = LIMIT * 10,
-    attack: |scene| {
+    act: |scene| {
         let mut held = Client::enter(scene.address(), ATTACKER, "/ws");
         // Ours are made before: what is left for the broker is what the limit leaves.
         let mut sockets: Vec<Socket> = (0..200).map(|_| socket()).collect();

@@ -9,7 +9,7 @@ pub const LARGE_HEADS: Attack = Attack {
     name: "large heads",
     mib_max: 24,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let long = handshake("/ws", &format!("X-Long: {}\r\n", "x".repeat(17_000)));
         let many = handshake("/ws", &"X-Line: x\r\n".repeat(120));
         let statuses = ask_all(scene, 500, &[&long, &many]);
@@ -23,7 +23,7 @@ pub const GARBAGE: Attack = Attack {
     name: "garbage",
     mib_max: 24,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut random = 1_u64;
         let mut bytes = || {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -51,7 +51,7 @@ pub const BAD_TOKENS: Attack = Attack {
     name: "forged tokens",
     mib_max: 24,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let request = handshake("/guarded", &format!("Cookie: token={}\r\n", forged_token()));
         let begun = Instant::now();
         let statuses = ask_all(scene, 2000, &[&request]);
@@ -66,7 +66,7 @@ pub const BAD_TOKENS_OVER_THE_LIMIT: Attack = Attack {
     name: "forged tokens over the limit",
     mib_max: 24,
     set: |setup| setup.connections_per_ip_max = 1,
-    attack: |scene| {
+    act: |scene| {
         let held = Client::enter(scene.address(), ATTACKER, "/ws");
         let request = handshake("/guarded", &format!("Cookie: token={}\r\n", forged_token()));
         let begun = Instant::now();
@@ -84,7 +84,7 @@ pub const RESETS: Attack = Attack {
     name: "upgrades and resets",
     mib_max: 24,
     set: |setup| setup.connections_per_ip_max = 50,
-    attack: |scene| {
+    act: |scene| {
         let (mut in_, mut over) = (0, 0);
         for n in 0..3000 {
             let mut client = Client::connect(scene.address(), ATTACKER);

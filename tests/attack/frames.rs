@@ -16,7 +16,7 @@ pub const BOMBS: Attack = Attack {
     name: "deflate bombs",
     mib_max: 48,
     set: |setup| setup.policy.compression_min_bytes = Some(512),
-    attack: |scene| {
+    act: |scene| {
         let inflated = 256 << 20;
         let bomb = bomb(inflated);
         let clients = 50;
@@ -57,7 +57,7 @@ pub const FRAGMENTS: Attack = Attack {
     // Sixty-four messages of the largest size, which may stand in a buffer twice as large.
     mib_max: 160,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut clients = enter(scene, 64);
         let part = vec![b'x'; MESSAGE_BYTES_MAX / 16];
         for n in 0..16 {
@@ -65,7 +65,9 @@ pub const FRAGMENTS: Attack = Attack {
             let mut part = frame(opcode, false, &part);
             // Not the last.
             part[0] &= 0x7f;
-            clients.iter_mut().for_each(|client| assert!(client.send(&part)));
+            for client in &mut clients {
+                assert!(client.send(&part));
+            }
         }
         let all = (clients.len() * MESSAGE_BYTES_MAX) as u64;
         until("all is taken", || scene.count(|it| it.bytes_received_total.get()) >= all);
@@ -84,7 +86,7 @@ pub const SMALL_FRAGMENTS: Attack = Attack {
     name: "fragments of a byte",
     mib_max: 48,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut clients = enter(scene, 20);
         let mut parts = Vec::new();
         for n in 0..50_000 {
@@ -93,7 +95,9 @@ pub const SMALL_FRAGMENTS: Attack = Attack {
             part[0] &= 0x7f;
             parts.extend(part);
         }
-        clients.iter_mut().for_each(|client| assert!(client.send(&parts)));
+        for client in &mut clients {
+            assert!(client.send(&parts));
+        }
         scene.honest();
         let end = frame(OpCode::Continuation, false, b"x");
         for client in &mut clients {
@@ -108,10 +112,12 @@ pub const PINGS: Attack = Attack {
     name: "ping flood",
     mib_max: 24,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut clients = enter(scene, 20);
         let pings = frame(OpCode::Ping, false, &[b'p'; 125]).repeat(5000);
-        clients.iter_mut().for_each(|client| assert!(client.send(&pings)));
+        for client in &mut clients {
+            assert!(client.send(&pings));
+        }
         scene.honest();
         until("all pings are read", || {
             scene.count(|it| it.bytes_received_total.get()) >= (clients.len() * pings.len()) as u64
@@ -129,7 +135,7 @@ pub const FLOOD: Attack = Attack {
         let messages = Some(Bucket { amount: 100, window_ms: 60_000 });
         setup.policy.rate = Rate { messages, bytes: None };
     },
-    attack: |scene| {
+    act: |scene| {
         let mut clients = enter(scene, 20);
         let flood = frame(OpCode::Text, false, JSON_PING.as_bytes()).repeat(5000);
         for client in &mut clients {

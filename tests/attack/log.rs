@@ -66,7 +66,7 @@ pub const FORGED: Attack = Attack {
         setup.trusted_proxies = vec!["127.0.0.3/32".parse().expect("a network")];
         setup.proxy_protocol = true;
     },
-    attack: |scene| {
+    act: |scene| {
         scene.log.listens.store(true, Ordering::Relaxed);
         let mut tries = 0;
         for cut in CUTS {
@@ -96,7 +96,7 @@ fn good_token() -> String {
 
 /// In everything that comes with a request.
 fn heads(scene: &Scene<'_>, text: &str) -> usize {
-    let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escaped = text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
     let tenant = token(&json!({"sub": text, "tenantId": "idle\nx"}), SECRET);
     let user = token(&json!({"sub": text, "tenantId": text}), SECRET);
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");

@@ -11,7 +11,7 @@ pub const SILENT: Attack = Attack {
     name: "silent sockets",
     mib_max: 24,
     set: |setup| setup.request_timeout = LIMIT * 10,
-    attack: |scene| {
+    act: |scene| {
         // More than the shard has places for: without a cut the door were shut for minutes.
         let sockets = HTTP_CONNECTIONS_MAX + 2000;
         let silent = connect(scene, sockets);
@@ -30,7 +30,7 @@ pub const ONE_ADDRESS: Attack = Attack {
         setup.request_timeout = LIMIT * 10;
         setup.connections_per_ip_max = 100;
     },
-    attack: |scene| {
+    act: |scene| {
         let sockets = 3000;
         let silent = connect(scene, sockets);
         until("the address's share", || {
@@ -48,13 +48,13 @@ pub const SLOW_HEADS: Attack = Attack {
     name: "slow heads",
     mib_max: 48,
     set: |setup| setup.request_timeout = Duration::from_millis(500),
-    attack: |scene| {
+    act: |scene| {
         let mut slow = connect(scene, 1000);
         let begun = Instant::now();
         for byte in b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: " {
-            slow.iter_mut().for_each(|client| {
+            for client in &mut slow {
                 client.send(&[*byte]);
-            });
+            }
             if begun.elapsed() > Duration::from_millis(300) {
                 break;
             }
@@ -73,14 +73,16 @@ pub const SLOW_BODIES: Attack = Attack {
     name: "slow bodies",
     mib_max: 48,
     set: |setup| setup.request_timeout = Duration::from_millis(500),
-    attack: |scene| {
+    act: |scene| {
         let mut slow = connect(scene, 500);
         let begun = Instant::now();
         let request = format!(
             "POST /api/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\n\
             Content-Length: 1000000\r\n\r\n[{{\"topic\":\"a\","
         );
-        slow.iter_mut().for_each(|client| assert!(client.send(request.as_bytes())));
+        for client in &mut slow {
+            assert!(client.send(request.as_bytes()));
+        }
         scene.honest();
         let clients = slow.len();
         assert!(slow.into_iter().all(Client::ends));

@@ -14,7 +14,7 @@ pub const HEADERS: Attack = Attack {
         setup.connections_per_ip_max = 2;
         setup.request_timeout = Duration::from_millis(500);
     },
-    attack: |scene| {
+    act: |scene| {
         let proxy = [127, 0, 0, 3].into();
         let by = |from, header: &[u8]| {
             let mut client = Client::connect(scene.address(), from);

@@ -13,7 +13,7 @@ pub const SLOW_READERS: Attack = Attack {
     // Their outboxes: 64 times 256 KiB.
     mib_max: 48,
     set: |setup| setup.policy.outbox.bytes_max = 256 << 10,
-    attack: |scene| {
+    act: |scene| {
         let mut slow = enter(scene, 64);
         for client in &mut slow {
             client.say(r#"{"type":"subscribe","topic":"flood"}"#);
@@ -44,7 +44,7 @@ pub const SUBSCRIPTIONS: Attack = Attack {
     name: "all subscriptions there are",
     mib_max: 128,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut clients = enter(scene, 100);
         for (n, client) in clients.iter_mut().enumerate() {
             let topics: Vec<String> =
@@ -73,7 +73,7 @@ pub const PATTERNS: Attack = Attack {
     name: "patterns that match a lot",
     mib_max: 64,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut client = Client::enter(scene.address(), ATTACKER, "/ws");
         let mut patterns = 0;
         // As many ways as can be to match one deep topic.
@@ -111,7 +111,7 @@ pub const NESTING: Attack = Attack {
     // What parsing a message of 1 MiB takes, once a shard.
     mib_max: 64,
     set: |_| {},
-    attack: |scene| {
+    act: |scene| {
         let mut client = Client::enter(scene.address(), ATTACKER, "/ws");
         let deep = 900_000;
         for text in [

@@ -125,11 +125,11 @@ pub fn frame(payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),
         middle @ 126..0x1_0000 => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 + 126);
             frame.extend_from_slice(&(middle as u16).to_be_bytes());
         }
         long => {
-            frame.push(0x80 | 127);
+            frame.push(0x80 + 127);
             frame.extend_from_slice(&(long as u64).to_be_bytes());
         }
     }
