@@ -122,10 +122,10 @@ pub const LAST_FLUSHES_MAX: usize = 1024;
 pub const DEADLINES_PER_TURN_MAX: usize = 1024;
 /// Bytes of plaintext that are encrypted into one record (RFC 8446 section 5.1).
 pub const TLS_PLAIN_BYTES: usize = 16 << 10;
-/// Bytes of a whole record at most, with any version and cipher (RFC 5246 section 6.2.3).
+/// Bytes of a whole record at most, with any version and cipher (RFC 5246 section 6.2.3). Also what
+/// is kept of a record that is not whole, and of a message of the handshake that comes in several:
+/// usual ones have some hundred bytes.
 pub const TLS_RECORD_BYTES_MAX: usize = 5 + TLS_PLAIN_BYTES + 2048;
-/// Bytes that a client may say in its handshake of TLS; usual ones say about 2,000.
-pub const TLS_HANDSHAKE_BYTES_MAX: usize = 16 << 10;
 /// Milliseconds in which a client that does not speak TLS must take the answer that says so.
 pub const NO_TLS_WAIT_MS: u64 = 1000;
 /// Bytes of the headers of an HTTP request.

@@ -16,7 +16,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use crate::limits::{EVENTS_PER_TURN_MAX, READ_BUFFER_BYTES, TLS_RECORD_BYTES_MAX};
+use crate::limits::{EVENTS_PER_TURN_MAX, READ_BUFFER_BYTES};
 use crate::mail::ConnKey;
 use crate::mailbox::Wake;
 use crate::node::census::Census;
@@ -94,7 +94,7 @@ pub struct Sockets {
     slots: Pages<Socket>,
     /// By the numbers of the slots; empty where nobody speaks TLS.
     sessions: Pages<Option<Box<Session>>>,
-    /// What is read of those who speak TLS, before it is decrypted.
+    /// Records of those who speak TLS: as they come, and as they go.
     records: Box<[u8]>,
     events: Vec<Event>,
     census: Arc<Census>,
@@ -145,7 +145,7 @@ impl Sockets {
             self.sessions.reach(key.index, || None);
             self.sessions[key.index] = tls;
             if self.records.is_empty() {
-                self.records = vec![0; READ_BUFFER_BYTES - TLS_RECORD_BYTES_MAX].into();
+                self.records = vec![0; READ_BUFFER_BYTES].into();
             }
         }
         Ok(())
@@ -266,9 +266,10 @@ fn stream<'a>(
 
 impl Port for Sockets {
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
-        let Some((fd, tls)) = self.current(conn) else { return Sent::Gone };
+        let Self { slots, sessions, records, .. } = self;
+        let Some((fd, tls)) = stream(slots, sessions, conn) else { return Sent::Gone };
         if let Some(session) = tls {
-            return session.send(fd, bytes);
+            return session.send(fd, bytes, records);
         }
         loop {
             match send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {

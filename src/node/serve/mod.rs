@@ -8,6 +8,7 @@
 mod answer;
 mod door;
 mod hand_over;
+mod secured;
 mod stream;
 
 use std::cell::Cell;

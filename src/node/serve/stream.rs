@@ -7,19 +7,17 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use socket2::SockRef;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::limits::{NO_TLS_WAIT_MS, REQUEST_HEAD_BYTES_MAX, TLS_HANDSHAKE_BYTES_MAX};
+use crate::limits::{NO_TLS_WAIT_MS, REQUEST_HEAD_BYTES_MAX};
+use crate::node::serve::secured::Secured;
 use crate::node::sockets::Wire;
-use crate::node::tls::Session;
 
 /// The first byte of a client that speaks TLS: that of a handshake's record (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -34,7 +32,7 @@ pub(super) enum Stream {
     /// As the bytes come.
     Plain(TcpStream),
     /// In records.
-    Tls(Box<TlsStream<Bounded>>),
+    Tls(Box<Secured>),
 }
 
 impl Stream {
@@ -54,14 +52,7 @@ impl Stream {
             refuse(socket).await;
             return Err(io::Error::other("it does not speak TLS"));
         }
-        // In a box from the start: a session is large, and the task that waits here is small.
-        let socket = Bounded { socket, left: TLS_HANDSHAKE_BYTES_MAX };
-        let accepted = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(socket));
-        let mut stream = Box::new(accepted.await?);
-        stream.get_mut().0.left = usize::MAX;
-        // Until it asks: hyper would hold its buffers for that.
-        stream.fill_buf().await?;
-        Ok(Self::Tls(stream))
+        Ok(Self::Tls(Secured::accept(socket, Arc::clone(config)).await?))
     }
 
     /// What the shard keeps of it, and what was read of it and is not with hyper.
@@ -72,9 +63,8 @@ impl Stream {
         let (stream, tls, early) = match self {
             Self::Plain(stream) => (stream, None, Vec::new()),
             Self::Tls(stream) => {
-                let (stream, connection) = stream.into_inner();
-                let (session, early) = Session::new(connection);
-                (stream.socket, Some(Box::new(session)), early)
+                let (stream, session, early) = stream.into_parts();
+                (stream, Some(Box::new(session)), early)
             }
         };
         let stream = stream.into_std()?;
@@ -90,14 +80,6 @@ impl Stream {
             Self::Tls(stream) => Pin::new(&mut **stream),
         }
     }
-}
-
-/// A client that may say so much, and no more: the library joins what a handshake's messages come
-/// in, up to 64 KiB for each who does not finish one.
-#[derive(Debug)]
-pub(super) struct Bounded {
-    socket: TcpStream,
-    left: usize,
 }
 
 /// Says in plain text that this port speaks TLS, and cuts. What has come is read before, as much
@@ -125,50 +107,6 @@ async fn refuse(mut socket: TcpStream) {
 trait Both: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
-
-impl AsyncRead for Bounded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        let left = self.left.checked_sub(buffer.filled().len() - before);
-        self.left = left.ok_or_else(|| io::Error::other("its handshake is too long"))?;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
-    }
-}
 
 impl AsyncRead for Stream {
     fn poll_read(
