@@ -12,7 +12,8 @@
 //! heap asked for, what a warm-up leaves, and that a second crowd uses the places of the
 //! first, only this tells.
 //!
-//! `cargo bench --bench connections -- [--connections N] [--shards N] [--messages N]`
+//! `cargo bench --bench connections -- [--only anonymous|tokens|tls] [--connections N] [--shards N]
+//! [--messages N]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use rig::arguments::Arguments;
 use rig::broker::{self, Broker};
+use rig::certificate::Certificate;
 use rig::clients::{self, Clients, Heard, PATIENCE};
 use rig::memory::{Counting, Memory};
 use rig::publisher::Publisher;
@@ -36,6 +38,8 @@ const SHARED: &str = "shared";
 const SHARED_STREAM: usize = u32::MAX as usize;
 /// Heap that may differ between two quiet moments: what each thread keeps for its next use.
 const SLACK_BYTES: f64 = 65536.0;
+/// More than an allocator keeps pages that nobody uses.
+const GIVEN_BACK_AFTER: Duration = Duration::from_secs(5);
 /// Own topics that are published to.
 const OWN_SAMPLE: usize = 50;
 
@@ -48,7 +52,10 @@ fn main() {
     let shards = arguments.size("shards", 2, 2);
     let messages = arguments.size("messages", 10, 2);
     report::head("Idle subscribed connections");
-    for way in [Way::Anonymous, Way::Tokens, Way::Tls] {
+    for (name, way) in [("anonymous", Way::Anonymous), ("tokens", Way::Tokens), ("tls", Way::Tls)] {
+        if arguments.text("only").is_some_and(|only| only != name) {
+            continue;
+        }
         println!(
             "{connections} connections with two subscriptions each, {} shards, {}",
             shards,
@@ -75,7 +82,7 @@ fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
     let tokens = way == Way::Tokens;
     let mut broker = match way {
         Way::Anonymous | Way::Tokens => Broker::start(shards, tokens, None),
-        Way::Tls => Broker::secured(shards, tokens),
+        Way::Tls => Broker::secured(shards, None, Certificate::new("idle")),
     };
     let fresh = broker.memory();
     let mut warm_up = Crowd::enter(&broker, connections / 8, tokens);
@@ -96,6 +103,8 @@ fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
     crowd.leave(&mut broker);
     let gone = broker.memory();
     print_memory("all gone", gone, None);
+    std::thread::sleep(GIVEN_BACK_AFTER);
+    print_memory("some seconds later", broker.memory(), None);
     let kept = gone.heap as f64 - before.heap as f64;
     Crowd::enter(&broker, connections, tokens).leave(&mut broker);
     let again = broker.memory();

@@ -9,14 +9,15 @@
 //!   compression, beside as many that did not.
 //! - `rules`: default rules, tenants, rate limits, a webhook and tokens, beside a broker that lets
 //!   everyone do everything; nobody is refused. What rules may cost: a ratio of 1.03.
+//! - `tls`: TLS 1.3 beside none.
 //!
 //! `shardwire bench` measures one broker, and beside it the kernel (`--floor`). This is for what
 //! two settings differ by: ratios of neighbouring rounds, where what disturbs the machine disturbs
 //! both. The next messages go out when everybody has the last ones. Readers are awake; the time
 //! until all have a message holds their reading, and with `deflate` their inflating.
 //!
-//! `cargo bench --bench fanout_pairs -- [--only shards|deflate|rules] [--connections N] [--runs N]
-//! [--pairs N] [--messages N]`
+//! `cargo bench --bench fanout_pairs -- [--only shards|deflate|rules|tls] [--connections N]
+//! [--runs N] [--pairs N] [--messages N]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use rig::arguments::Arguments;
 use rig::broker::{self, Broker};
+use rig::certificate::Certificate;
 use rig::child;
 use rig::clients::{self, Clients, Heard, PATIENCE};
 use rig::report::{self, median, quartile};
@@ -73,6 +75,13 @@ fn main() {
             plan.compare(&name, way(false), way(true), Load { batch, data_bytes: 128 });
         }
     }
+    if wanted("tls") {
+        for (batch, data_bytes) in [(1, 128), (16, 128), (1, 2048)] {
+            let name = format!("TLS / none, {data_bytes} B, {batch} in flight");
+            let way = |tls| Way { tls, ..Way::PLAIN };
+            plan.compare(&name, way(false), way(true), Load { batch, data_bytes });
+        }
+    }
 }
 
 /// How much is measured.
@@ -101,10 +110,11 @@ struct Way {
     deflate: bool,
     /// All is judged that can be.
     rules: bool,
+    tls: bool,
 }
 
 impl Way {
-    const PLAIN: Self = Self { shards: 1, apart: false, deflate: false, rules: false };
+    const PLAIN: Self = Self { shards: 1, apart: false, deflate: false, rules: false, tls: false };
 }
 
 impl Plan {
@@ -186,10 +196,16 @@ impl Side {
         let pinned = (plan.pinned && !way.apart).then_some(SERVER_PROCESSOR);
         let broker = if way.rules {
             Broker::start_with_rules(way.shards, pinned)
+        } else if way.tls {
+            Broker::secured(way.shards, pinned, Certificate::new("pairs"))
         } else {
             Broker::start(way.shards, false, pinned)
         };
-        let mut clients = Clients::new(broker.address, way.deflate);
+        let mut clients = if way.tls {
+            Clients::of_broker(&broker)
+        } else {
+            Clients::new(broker.address, way.deflate)
+        };
         let subscribers = plan.connections;
         if way.rules {
             let tokens = (0..=subscribers).map(|user| broker::tenant_token(&format!("u{user}")));

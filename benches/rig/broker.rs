@@ -57,12 +57,12 @@ impl Broker {
         Self::begin(shards, &["--tokens", "--rules"], processor, None)
     }
 
-    /// Starts one that speaks TLS.
+    /// Starts one that speaks TLS and shows this certificate.
     ///
     /// # Panics
     /// When it does not start.
-    pub fn secured(shards: usize, tokens: bool) -> Self {
-        Self::begin(shards, Self::flags(tokens), None, Some(Certificate::new("measured")))
+    pub fn secured(shards: usize, processor: Option<usize>, certificate: Certificate) -> Self {
+        Self::begin(shards, &[], processor, Some(certificate))
     }
 
     fn flags(tokens: bool) -> &'static [&'static str] {

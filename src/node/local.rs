@@ -47,9 +47,9 @@ pub(super) struct Local {
     dirty_since: Cell<Option<Instant>>,
     /// How long output may gather.
     flush_delay: Cell<Duration>,
-    /// When the last HTTP connection ended, in monotonic milliseconds, until what it took is given
-    /// back to the system.
-    handshake_ms: Cell<Option<u64>>,
+    /// When the last connection ended, of HTTP or established, in monotonic milliseconds, until what
+    /// it took is given back to the system.
+    ended_ms: Cell<Option<u64>>,
     gave_back_ms: Cell<u64>,
 }
 
@@ -68,7 +68,7 @@ impl Local {
             ready: RefCell::default(),
             writable: RefCell::default(),
             dirty_since: Cell::new(None),
-            handshake_ms: Cell::new(None),
+            ended_ms: Cell::new(None),
             gave_back_ms: Cell::new(0),
         })
     }
@@ -195,16 +195,20 @@ impl Local {
         }
     }
 
-    /// An HTTP connection ended, whatever became of it: its buffers are free.
-    pub(super) fn http_ended(&self) {
-        self.handshake_ms.set(Some(clock::now().mono_ms));
+    /// A connection ended, or an HTTP connection became something else: its buffers are free.
+    pub(super) fn ended(&self) {
+        self.ended_ms.set(Some(clock::now().mono_ms));
     }
 
     /// Called before the shard sleeps. The allocator (mimalloc) keeps freed pages for a second, and
     /// gives them back to the system when another page goes; a shard that only sleeps would keep
-    /// what a wave of handshakes took for good. So for some time after it a page goes.
+    /// for good what a wave of handshakes took, or those who left. So for some time after it a page
+    /// goes.
     fn give_back(&self) {
-        let Some(since_ms) = self.handshake_ms.get() else { return };
+        if self.sockets.borrow_mut().has_closed() {
+            self.ended();
+        }
+        let Some(since_ms) = self.ended_ms.get() else { return };
         let now_ms = clock::now().mono_ms;
         if now_ms.saturating_sub(self.gave_back_ms.get()) < GIVE_BACK_EVERY_MS {
             return;
@@ -212,7 +216,7 @@ impl Local {
         self.gave_back_ms.set(now_ms);
         drop(std::hint::black_box(Vec::<u8>::with_capacity(GIVE_BACK_BYTES)));
         if now_ms.saturating_sub(since_ms) > GIVE_BACK_MS {
-            self.handshake_ms.set(None);
+            self.ended_ms.set(None);
         }
     }
 
@@ -391,7 +395,7 @@ impl Local {
 /// The longest that a shard sleeps without looking whether the node is over.
 const WAIT_MAX: Duration = Duration::from_millis(SLEEP_MS_MAX);
 
-/// For how long after a handshake a shard that is about to sleep has freed pages given back: more
+/// For how long after a connection ended a shard that is about to sleep has freed pages given back: more
 /// than the allocator keeps them, and as long again as a shard sleeps.
 const GIVE_BACK_MS: u64 = 2 * (1000 + SLEEP_MS_MAX);
 

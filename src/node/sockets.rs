@@ -100,6 +100,8 @@ pub struct Sockets {
     census: Arc<Census>,
     /// Bytes read of connections that may cause no more work in their turn.
     held: HashMap<u32, Box<[u8]>, RandomState>,
+    /// Since it was last asked for.
+    closed: bool,
     _waker: Arc<OwnedFd>,
 }
 
@@ -121,6 +123,7 @@ impl Sockets {
             events,
             census,
             held: HashMap::default(),
+            closed: false,
             _waker: waker,
         })
     }
@@ -209,6 +212,11 @@ impl Sockets {
     /// Whether the other side is done, and only the end is to come.
     pub fn is_hung_up(&self, key: ConnKey) -> bool {
         self.get(key).is_some() && self.slots[key.index].hung_up
+    }
+
+    /// Whether a connection was closed since this was last asked.
+    pub fn has_closed(&mut self) -> bool {
+        std::mem::take(&mut self.closed)
     }
 
     /// Keeps bytes of a connection to be read again first.
@@ -305,6 +313,7 @@ impl Port for Sockets {
     fn close(&mut self, conn: u32, address: IpAddr) {
         // Before the socket goes: who has seen the end finds the place free.
         self.census.leave(address);
+        self.closed = true;
         if let Some((fd, Some(session))) = self.current(conn) {
             session.end(fd);
             self.sessions[conn] = None;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use shardwire::config;
@@ -16,18 +16,28 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// A new one; `name` keeps the files of tests apart.
+    /// A new one with a P-256 key; `name` keeps the files of tests apart.
     pub fn new(name: &str) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        Self::of(name, &KeyPair::generate().unwrap())
+    }
+
+    /// One with an RSA key of 2,048 bits.
+    #[allow(dead_code, reason = "not every program asks for it")]
+    pub fn rsa(name: &str) -> Self {
+        Self::of(name, &KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap())
+    }
+
+    fn of(name: &str, key: &KeyPair) -> Self {
+        let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(key).unwrap();
         let file = |kind: &str| -> PathBuf {
             let name = format!("shardwire-tls-{}-{name}.{kind}", std::process::id());
             std::env::temp_dir().join(name)
         };
         let files = config::Tls { cert_file: file("pem"), key_file: file("key") };
-        std::fs::write(&files.cert_file, cert.pem()).unwrap();
-        std::fs::write(&files.key_file, signing_key.serialize_pem()).unwrap();
-        Self { der: cert.der().clone(), files }
+        std::fs::write(&files.cert_file, certificate.pem()).unwrap();
+        std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+        Self { der: certificate.der().clone(), files }
     }
 
     /// Where it is.

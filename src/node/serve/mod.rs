@@ -127,7 +127,7 @@ async fn serve(
     if let Some((on_upgrade, arrival)) = entered.take() {
         hand_over(&local, on_upgrade, arrival).await;
     }
-    local.http_ended();
+    local.ended();
 }
 
 async fn converse(

@@ -110,7 +110,7 @@ impl Session {
         records[..kept].copy_from_slice(&self.kept);
         let read = self.decrypt(&mut records[..kept + come], plain);
         // Some records are answered: with an alert, with those of the handshake.
-        if self.holds() {
+        if !self.held.is_empty() {
             self.push(fd);
         }
         // What came before the end is heard first, and the end is not told again.
@@ -236,9 +236,9 @@ impl Session {
         }
     }
 
-    /// Whether something encrypted is not with the kernel yet.
+    /// Whether something encrypted is not with the kernel yet, and may still get there.
     pub fn holds(&self) -> bool {
-        !self.held.is_empty()
+        !self.broken && !self.held.is_empty()
     }
 
     /// Says that nothing more is said, and shuts our side as soon as all is out.
@@ -264,13 +264,13 @@ impl Session {
 
     /// Hands the kernel what is held.
     pub fn push(&mut self, fd: impl AsFd) -> Pushed {
-        if self.holds() {
+        if !self.held.is_empty() {
             let Ok(written) = write(fd.as_fd(), &self.held) else {
                 (self.held, self.broken) = (Vec::new(), true);
                 return Pushed::Gone;
             };
             self.held.drain(..written);
-            if self.holds() {
+            if !self.held.is_empty() {
                 return Pushed::Some;
             }
             // Room for a record is not kept.
