@@ -1,7 +1,8 @@
 //! A connection as its shard keeps it: a slot in a slab of pages.
 //!
 //! The slot holds what every connection needs and nothing that only some do: an unfinished
-//! message, queued output and the identity are boxes made when there is something to put in them.
+//! message, queued output and the identity are boxes made when there is something to put in them,
+//! and what it sent of late stands beside, of those who sent something while there was a limit.
 //! What the connection is subscribed to stands in `topics/`, its deadline in `timers.rs`.
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use crate::shard::hub::OriginMark;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
 use crate::shard::timers::Tick;
+use crate::shard::topics::slab::Slab;
 use crate::wire::frame::Partial;
 
 /// Where a connection is in its life.
@@ -86,9 +88,7 @@ pub struct Slot {
     pub go_by: Option<Tick>,
     /// When it came.
     pub opened: Tick,
-    /// What it sent of late.
-    pub traffic: Traffic,
-    /// The pings among that.
+    /// Its ping frames of late.
     pub pings: Pings,
     /// Failed `auth` messages.
     pub auth_failures: u8,
@@ -109,11 +109,13 @@ pub struct Slot {
 }
 
 /// The slots of a shard, by number.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Slots {
     pages: Pages<Slot>,
     free: Vec<u32>,
     used: usize,
+    /// By the numbers of the slots.
+    traffic: Slab<Traffic>,
 }
 
 impl Slots {
@@ -135,6 +137,7 @@ impl Slots {
         let slot = &mut self[index];
         let generation = slot.generation.wrapping_add(1);
         *slot = Slot::free(generation);
+        self.traffic.remove(index);
         self.free.push(index);
         self.used -= 1;
     }
@@ -149,6 +152,11 @@ impl Slots {
     pub fn holds(&self, key: ConnKey) -> bool {
         let slot = self.pages.get(key.index);
         slot.is_some_and(|it| it.generation == key.generation && it.phase != Phase::Free)
+    }
+
+    /// How much a connection that is there has sent of late: counted from the first call on.
+    pub(super) fn traffic(&mut self, index: u32) -> &mut Traffic {
+        self.traffic.occupy(index)
     }
 
     /// Slots there are, taken or not.
@@ -175,6 +183,7 @@ impl Slots {
             assert_eq!(slot.origin, OriginMark::NONE, "free slot {index} is somebody's");
             assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
             assert!(slot.aside.is_none(), "free slot {index} waits");
+            assert!(self.traffic.get(index).is_none(), "free slot {index} has sent something");
             free.push(index);
         }
         let mut listed = self.free.clone();
@@ -185,7 +194,9 @@ impl Slots {
 
     /// Bytes of heap of the slots themselves, whoever has them.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.pages.heap_bytes() + self.free.capacity() * size_of::<u32>()
+        self.pages.heap_bytes()
+            + self.free.capacity() * size_of::<u32>()
+            + self.traffic.heap_bytes()
     }
 
     fn grow(&mut self) {
@@ -224,7 +235,6 @@ impl Slot {
             heard: Tick(0),
             go_by: None,
             opened: Tick(0),
-            traffic: Traffic::default(),
             pings: Pings::default(),
             auth_failures: 0,
             compression: false,

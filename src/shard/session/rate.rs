@@ -29,7 +29,7 @@ impl Hub {
         if rate == Rate::default() {
             return Admission::Within;
         }
-        self.slots[conn].traffic.admit(rate, now.mono_ms, bytes)
+        self.slots.traffic(conn).admit(rate, now.mono_ms, bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A slab: values under small numbers that stay theirs, in pages of 64 that come and go.
 //!
-//! Owns the values of the topic index (its entries, its trie nodes and each connection's list) and
-//! the links of `people.rs`.
+//! Owns the values of the topic index (its entries, its trie nodes and each connection's list), the
+//! links of `people.rs` and what `slot.rs` keeps of those whose rate is limited.
 //! A page is never moved and is given back when its last value leaves; there is no doubling, so
 //! nothing is copied and at most a part of one page lies idle. New values go to the lowest free
 //! number, which lets the pages of a past peak empty and return to the allocator.
