@@ -125,7 +125,7 @@ async fn serve(
         () = converse(&local, stream, peer, &place, announced, &entered) => {}
     }
     if let Some((on_upgrade, arrival)) = entered.take() {
-        hand_over(&local, on_upgrade, arrival).await;
+        Box::pin(hand_over(&local, on_upgrade, arrival)).await;
     }
     local.ended();
 }
@@ -138,11 +138,11 @@ async fn converse(
     announced: bool,
     entered: &Entered,
 ) {
-    let timeout = local.common.live().request_timeout;
-    let begun = Instant::now();
+    let by = tokio::time::Instant::now() + local.common.live().request_timeout;
     if announced {
-        let announced = tokio::time::timeout(timeout, announced_by(local, &mut stream, place));
-        match announced.await {
+        // In a box, here and below: what waits for its first byte is one task of some hundred bytes.
+        let announced = Box::pin(announced_by(local, &mut stream, place));
+        match tokio::time::timeout_at(by, announced).await {
             Ok(Ok(client)) => peer = client.unwrap_or(peer),
             Ok(Err(error)) => {
                 local.metrics().proxy_headers_refused_total.add(1);
@@ -155,15 +155,26 @@ async fn converse(
     // Not hyper's wait: it would hold 16 KiB of buffers for it. With the bytes there, hyper begins
     // and ends within one poll, so that of a thousand who come at once one has buffers at a time.
     // And not for an end alone: thousands who never asked may leave at once.
-    let left = timeout.saturating_sub(begun.elapsed());
-    if !matches!(tokio::time::timeout(left, stream.peek(&mut [0])).await, Ok(Ok(1))) {
+    if !matches!(tokio::time::timeout_at(by, stream.peek(&mut [0])).await, Ok(Ok(1))) {
         tracing::debug!(%peer, "a connection that asked for nothing");
         return;
     }
-    let left = timeout.saturating_sub(begun.elapsed());
+    Box::pin(talk(local, stream, peer, place, by, entered)).await;
+}
+
+/// TLS where that is configured, and HTTP. Something has come, and the first request must be
+/// complete by a time.
+async fn talk(
+    local: &Rc<Local>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: &Place,
+    by: tokio::time::Instant,
+    entered: &Entered,
+) {
     // By itself: nobody who stays connected keeps old settings.
     let tls = local.common.live().tls.clone();
-    let accepted = tokio::time::timeout(left, Stream::accept(stream, tls.as_ref())).await;
+    let accepted = tokio::time::timeout_at(by, Stream::accept(stream, tls.as_ref())).await;
     let stream = match accepted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => stream,
         Err(error) => {
@@ -186,11 +197,11 @@ async fn converse(
     let mut hyper = http1::Builder::new();
     hyper
         .timer(TokioTimer::new())
-        .header_read_timeout(timeout.saturating_sub(begun.elapsed()))
+        .header_read_timeout(by.saturating_duration_since(tokio::time::Instant::now()))
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .max_headers(REQUEST_HEADERS_MAX);
-    // In a box, for the task to be small while it waits; gone before the socket is asked for.
-    let served = Box::pin(hyper.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    // Gone before the socket is asked for.
+    let served = hyper.serve_connection(TokioIo::new(stream), service).with_upgrades();
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }
