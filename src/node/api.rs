@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, StatusCode};
 
 use crate::announcement;
@@ -93,13 +93,18 @@ async fn carry_out(local: &Rc<Local>, wanted: Result<Wanted, Refusal>) -> Answer
     }
 }
 
-/// The body of a request, within its bound and in time.
+/// The body of a request, within its bound and in time. One that is announced to be larger is not
+/// waited for.
 pub(super) async fn body(
     live: &Live,
     request: Request<Incoming>,
     bytes_max: usize,
 ) -> Result<Bytes, Answer> {
-    let body = Limited::new(request.into_body(), bytes_max).collect();
+    let body = request.into_body();
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let body = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(live.request_timeout, body).await {
         Err(_) => Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),

@@ -185,6 +185,10 @@ fn nesting_has_a_bound_and_no_effect_on_the_stack() {
     for open in ["[", "{\"a\":", "[{\"a\":"] {
         assert_eq!(read(&open.repeat(200_000)), Err(Refusal::BadJson));
     }
+    // Were there a call for each level, this would be too small for the calls alone.
+    let deepest = nested(JSON_NESTING_MAX - 1, "1e400");
+    let small = std::thread::Builder::new().stack_size(32 << 10);
+    assert_eq!(small.spawn(move || read(&deepest)).unwrap().join().unwrap(), Ok(()));
     let mixed = format!("{}1e400{}", "{\"a\":[".repeat(500), "]}".repeat(500));
     assert_eq!(read(&mixed), Ok(()));
     assert_eq!(read(&mixed.replacen("]}", "}]", 1)), Err(Refusal::BadJson));
