@@ -12,9 +12,9 @@ use shardwire::config::Dialect;
 use shardwire::metrics::ShardMetrics;
 use shardwire::node::{Node, Setup};
 use shardwire::shard::{Endpoint, Policy};
-use socket2::Socket;
 
-use crate::client::{self, Client, JSON_PING};
+use crate::bystanders::{self, Bystanders};
+use crate::client::{Client, JSON_PING};
 use crate::log::Log;
 use crate::memory::{self, Watch};
 
@@ -28,6 +28,9 @@ pub const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 const MIB: u64 = 1 << 20;
+/// The longest that a message of the bystanders may take, publisher to subscriber, on a machine
+/// that has the attackers to run too.
+const OTHERS_MAX: Duration = Duration::from_secs(1);
 /// What may stay resident after an attack: the allocator's own and the test's.
 const AFTER_BYTES_MAX: u64 = 24 * MIB;
 
@@ -56,14 +59,14 @@ impl Attack {
             Endpoint::new("/ws", Dialect::Topics, false, Rules::open()),
             Endpoint::new("/guarded", Dialect::Topics, true, Rules::open()),
         ]);
-        let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
-        policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));
+        policy.verifier = Some(verifier(TokenSettings::default()));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut setup = Setup { api_key: Some(API_KEY.into()), ..Setup::bare(address, 1, policy) };
         (self.set)(&mut setup);
         let node = Node::start(setup).expect("a free port");
         // What a first client costs is not the attack's.
         honest(&node);
+        let bystanders = Bystanders::begin(node.address());
         let before = memory::now();
         let (watch, begun) = (Watch::begin(), Instant::now());
         let scene = Scene { node: &node, log, honest: Cell::default() };
@@ -71,17 +74,21 @@ impl Attack {
         let honest_ms =
             scene.honest.get().expect("each attack asks for an honest client").as_millis();
         let (peak, took) = (watch.end(), begun.elapsed().as_millis());
+        let others = bystanders.end();
         until("all are gone", || sum(&node, |it| it.connections.get()) == 0);
         honest(&node);
         let after = settled_memory(before);
         let mib = |bytes: u64| format!("{}.{}", bytes / MIB, bytes % MIB * 10 / MIB);
         println!(
-            "{:<30}{:>8}{:>8}{:>8}{honest_ms:>6} ms  {told}; {took} ms",
+            "{:<30}{:>8}{:>8}{:>8}{honest_ms:>6} ms{:>6} in {:>4} ms  {told}; {took} ms",
             self.name,
             mib(before),
             mib(peak),
-            mib(after)
+            mib(after),
+            others.messages,
+            others.longest.as_millis()
         );
+        assert!(others.longest <= OTHERS_MAX, "others waited for {:?}", others.longest);
         let height = peak.saturating_sub(before) / MIB;
         assert!(height <= self.mib_max, "{height} MiB, more than {}", self.mib_max);
         assert!(after <= before + AFTER_BYTES_MAX, "not given back");
@@ -111,14 +118,19 @@ impl Scene<'_> {
         self.honest.set(Some(honest(self.node)));
     }
 
-    /// The same on a socket that is there already.
-    pub fn honest_on(&self, socket: Socket) {
-        self.honest.set(Some(honest_on(self.node, socket)));
-    }
-
     /// A counter of all shards.
     pub fn count(&self, counter: impl Fn(&ShardMetrics) -> u64) -> u64 {
         sum(self.node, counter)
+    }
+
+    /// The attackers' connections that are in.
+    pub fn connections(&self) -> u64 {
+        self.count(|it| it.connections.get()) - bystanders::CONNECTIONS
+    }
+
+    /// What the attackers are subscribed to.
+    pub fn subscriptions(&self) -> u64 {
+        self.count(|it| it.subscriptions.get()) - bystanders::SUBSCRIPTIONS
     }
 
     pub fn closed(&self, close: Close) -> u64 {
@@ -127,12 +139,8 @@ impl Scene<'_> {
 }
 
 fn honest(node: &Node) -> Duration {
-    honest_on(node, client::socket())
-}
-
-fn honest_on(node: &Node, socket: Socket) -> Duration {
     let begun = Instant::now();
-    let mut client = Client::connect_with(socket, node.address(), HONEST).upgrade("/ws");
+    let mut client = Client::enter(node.address(), HONEST, "/ws");
     client.say(JSON_PING);
     let answer = client.hear_text();
     assert!(answer.contains("pong"), "{answer}");
@@ -150,6 +158,17 @@ pub fn until(what: &str, is_there: impl Fn() -> bool) {
         assert!(begun.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Believes what is signed with [`SECRET`].
+pub fn verifier(settings: TokenSettings) -> Verifier {
+    let settings = TokenSettings { secret: Some(SECRET.into()), ..settings };
+    Verifier::new(&settings).expect("a secret is enough")
+}
+
+/// Seconds since 1970.
+pub fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()
 }
 
 /// A token that the broker believes, if it is signed with [`SECRET`].

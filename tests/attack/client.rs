@@ -70,6 +70,13 @@ impl Client {
         self.status()
     }
 
+    /// All that comes until the end of the connection, as text.
+    pub fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest);
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+
     /// Waits for the end of the connection, whatever comes before.
     pub fn ends(mut self) -> bool {
         let mut buffer = [0; 4096];
@@ -101,8 +108,17 @@ impl Client {
         self.send(&frame(OpCode::Text, false, text.as_bytes()))
     }
 
-    /// The next frame: its opcode and payload.
+    /// The next frame but pings, which need no answer within a minute: its opcode and payload.
     pub fn hear(&mut self) -> (u8, Vec<u8>) {
+        loop {
+            let (opcode, payload) = self.hear_any();
+            if opcode != 9 {
+                return (opcode, payload);
+            }
+        }
+    }
+
+    fn hear_any(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).expect("a frame");
         let mut length = u64::from(head[1]);
@@ -133,6 +149,17 @@ impl Client {
             }
         }
     }
+}
+
+/// A request of the API with a body, on a connection of its own: its status, and what follows.
+pub fn post(to: SocketAddr, from: IpAddr, path: &str, bearer: &str, body: &str) -> (u16, String) {
+    let mut client = Client::connect(to, from);
+    let status = client.ask(&format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\
+        Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    (status, client.rest())
 }
 
 /// A socket that is not connected.

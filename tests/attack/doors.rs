@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use shardwire::config::Origins;
+
 use crate::broker::{ATTACKER, Attack, Scene, forged_token, until};
 use crate::client::{Client, handshake};
 
@@ -44,6 +46,54 @@ pub const GARBAGE: Attack = Attack {
         }
         scene.honest();
         format!("{clients} connections of noise, TLS and HTTP/2, none served")
+    },
+};
+
+pub const ORIGINS: Attack = Attack {
+    name: "foreign origins",
+    mib_max: 8,
+    set: |setup| {
+        setup.policy.origins = Origins::Only(vec!["https://app.example".into()]);
+    },
+    act: |scene| {
+        let ask =
+            |lines: &str| Client::connect(scene.address(), ATTACKER).ask(&handshake("/ws", lines));
+        let mut refused = 0;
+        for origin in [
+            "https://evil.example",
+            "http://app.example",
+            "https://app.example.evil.example",
+            "https://evil.app.example",
+            "https://app.example:8443",
+            "https://app.example@evil.example",
+            "https://evil.example/https://app.example",
+            "https://evil.example#https://app.example",
+            "https://app.example, https://evil.example",
+            "https://app.example\u{e9}",
+            "//app.example",
+            "app.example",
+            "https://",
+            "https://x",
+            "http://x",
+            "file://",
+            "null",
+            "*",
+            "",
+        ] {
+            for times in 1..=20 {
+                let status = ask(&format!("Origin: {origin}\r\n"));
+                assert_eq!(status, 403, "{origin:?}, no. {times}");
+                refused += 1;
+            }
+        }
+        // Those that are listed, however they are spelled, and who is no browser.
+        let lines = ["https://app.example", "https://APP.example:443"]
+            .map(|it| format!("Origin: {it}\r\n"));
+        assert!(lines.iter().all(|line| ask(line) == 101));
+        assert_eq!(ask(""), 101);
+        scene.honest();
+        assert_eq!(scene.count(|it| it.upgrades_refused_total.get()), refused);
+        format!("{refused} handshakes from 19 foreign origins, all 403")
     },
 };
 
@@ -102,7 +152,7 @@ pub const RESETS: Attack = Attack {
             client.reset();
         }
         scene.honest();
-        until("nobody is counted any more", || scene.count(|it| it.connections.get()) == 0);
+        until("nobody is counted any more", || scene.connections() == 0);
         // Whole again: the address has all its places.
         let held: Vec<Client> =
             (0..50).map(|_| Client::enter(scene.address(), ATTACKER, "/ws")).collect();

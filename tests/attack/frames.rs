@@ -132,12 +132,12 @@ pub const FLOOD: Attack = Attack {
     name: "message flood",
     mib_max: 24,
     set: |setup| {
-        let messages = Some(Bucket { amount: 100, window_ms: 60_000 });
+        let messages = Some(Bucket { amount: 500, window_ms: 60_000 });
         setup.policy.rate = Rate { messages, bytes: None };
     },
     act: |scene| {
         let mut clients = enter(scene, 20);
-        let flood = frame(OpCode::Text, false, JSON_PING.as_bytes()).repeat(5000);
+        let flood = frame(OpCode::Text, false, JSON_PING.as_bytes()).repeat(6000);
         for client in &mut clients {
             client.send(&flood);
         }
@@ -145,7 +145,7 @@ pub const FLOOD: Attack = Attack {
         assert!(clients.iter_mut().all(|client| client.hear_close() == 4429));
         let closed = scene.closed(Close::RateAbuse);
         assert_eq!(closed, clients.len() as u64);
-        format!("{} messages from {closed} clients, all 4429", 5000 * clients.len())
+        format!("{} messages from {closed} clients, all 4429", 6000 * clients.len())
     },
 };
 

@@ -13,14 +13,19 @@ mod allocator {
 }
 
 mod broker;
+mod bystanders;
 mod client;
 mod descriptors;
 mod doors;
 mod frames;
+mod leaks;
 mod log;
 mod memory;
+mod oversized;
 mod places;
 mod proxies;
+mod readers;
+mod tokens;
 mod topics;
 
 use broker::Attack;
@@ -32,16 +37,27 @@ const ATTACKS: &[Attack] = &[
     places::SLOW_BODIES,
     doors::LARGE_HEADS,
     doors::GARBAGE,
+    doors::ORIGINS,
     doors::BAD_TOKENS,
     doors::BAD_TOKENS_OVER_THE_LIMIT,
+    tokens::CONFUSED,
+    tokens::EXPIRING,
+    leaks::WILDCARDS,
+    leaks::TENANTS,
     doors::RESETS,
     proxies::HEADERS,
+    proxies::FORWARDED,
+    oversized::FRAMES,
+    oversized::REQUESTS,
+    oversized::MANY,
     frames::BOMBS,
     frames::FRAGMENTS,
     frames::SMALL_FRAGMENTS,
     frames::PINGS,
     frames::FLOOD,
-    topics::SLOW_READERS,
+    readers::GIVEN_UP,
+    readers::DROPPED_FOR,
+    readers::APART,
     topics::SUBSCRIPTIONS,
     topics::PATTERNS,
     topics::NESTING,
@@ -53,8 +69,8 @@ fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
     let log = log::capture();
     println!(
-        "{:<30}{:>8}{:>8}{:>8}{:>9}  (memory of the process in MiB)",
-        "attack", "before", "peak", "after", "honest"
+        "{:<30}{:>8}{:>8}{:>8}{:>9}{:>17}  (memory of the process in MiB)",
+        "attack", "before", "peak", "after", "newcomer", "others, longest"
     );
     let mut run = 0;
     for attack in ATTACKS {

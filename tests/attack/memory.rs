@@ -1,4 +1,4 @@
-//! The memory of this process: now, and the most since a moment.
+//! The memory of this process or another: now, and the most since a moment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,12 +10,7 @@ const EVERY: Duration = Duration::from_millis(2);
 
 /// Resident bytes.
 pub fn now() -> u64 {
-    look().expect("the kernel tells it")
-}
-
-/// The same; `None` while there is no descriptor to look with.
-fn look() -> Option<u64> {
-    shardwire::process::resident_bytes()
+    shardwire::process::resident_bytes().expect("the kernel tells it")
 }
 
 /// Watches until it is asked for the most it saw.
@@ -26,11 +21,17 @@ pub struct Watch {
 
 impl Watch {
     pub fn begin() -> Self {
-        let shared = Arc::new((AtomicU64::new(now()), AtomicBool::new(false)));
+        Self::of("self".into())
+    }
+
+    /// The same of another process.
+    pub fn of(process: String) -> Self {
+        let shared = Arc::new((AtomicU64::new(0), AtomicBool::new(false)));
         let seen = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             while !seen.1.load(Ordering::Relaxed) {
-                seen.0.fetch_max(look().unwrap_or(0), Ordering::Relaxed);
+                let bytes = shardwire::process::resident_bytes_of(&process);
+                seen.0.fetch_max(bytes.unwrap_or(0), Ordering::Relaxed);
                 std::thread::sleep(EVERY);
             }
         });

@@ -9,7 +9,8 @@ use crate::client::Client;
 
 pub const SILENT: Attack = Attack {
     name: "silent sockets",
-    mib_max: 24,
+    // Less than two kilobytes for each of those that have a place.
+    mib_max: 10,
     set: |setup| setup.request_timeout = LIMIT * 10,
     act: |scene| {
         // More than the shard has places for: without a cut the door were shut for minutes.

@@ -57,8 +57,40 @@ pub const HEADERS: Attack = Attack {
         scene.honest();
         assert!(halves.into_iter().all(Client::ends));
         drop(held);
-        until("all are gone", || scene.count(|it| it.connections.get()) == 0);
+        until("all are gone", || scene.connections() == 0);
         assert_eq!(by(HONEST, b"").1, 101);
         format!("{cut} bad headers cut, 2 from strangers 400, 1000 halves cut")
+    },
+};
+
+pub const FORWARDED: Attack = Attack {
+    name: "forged X-Forwarded-For",
+    mib_max: 8,
+    set: |setup| {
+        setup.trusted_proxies = vec!["127.0.0.3/32".parse().expect("a network")];
+        setup.connections_per_ip_max = 5;
+    },
+    act: |scene| {
+        let ask = |from, said: String| {
+            let mut client = Client::connect(scene.address(), from);
+            let status = client.ask(&handshake("/ws", &format!("X-Forwarded-For: {said}\r\n")));
+            (client, status)
+        };
+        let enter = |from, said: &dyn Fn(usize) -> String| {
+            let all: Vec<(Client, u16)> = (0..100).map(|n| ask(from, said(n))).collect();
+            let count = |wanted| all.iter().filter(|(_, status)| *status == wanted).count();
+            assert_eq!((count(101), count(429)), (5, 95));
+            all
+        };
+        // Whoever is no listed proxy says nothing about itself.
+        let strangers = enter(ATTACKER, &|n| format!("203.0.113.{n}"));
+        // Nor does a client who puts addresses before the one that the proxy adds.
+        let proxy = [127, 0, 0, 3].into();
+        let behind = enter(proxy, &|n| format!("198.51.100.{n}, 203.0.113.200"));
+        let cunning = enter(proxy, &|n| format!("198.51.100.{n}, 203.0.113.201, 127.0.0.3"));
+        assert_eq!(scene.connections(), 15);
+        scene.honest();
+        drop((strangers, behind, cunning));
+        "300 handshakes under forged addresses, 5 in for each of 3 clients".into()
     },
 };

@@ -2,43 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use shardwire::close::Close;
 use shardwire::limits::SUBSCRIPTIONS_MAX;
 
 use crate::broker::{ATTACKER, Attack, Scene, until};
+use crate::bystanders;
 use crate::client::Client;
-
-pub const SLOW_READERS: Attack = Attack {
-    name: "readers who do not read",
-    // Their outboxes: 64 times 256 KiB.
-    mib_max: 48,
-    set: |setup| setup.policy.outbox.bytes_max = 256 << 10,
-    act: |scene| {
-        let mut slow = enter(scene, 64);
-        for client in &mut slow {
-            client.say(r#"{"type":"subscribe","topic":"flood"}"#);
-            assert!(client.hear_text().contains("subscribed"));
-        }
-        let mut publisher = Client::enter(scene.address(), ATTACKER, "/ws");
-        let data = "x".repeat(64 << 10);
-        let message = format!(r#"{{"type":"message","topic":"flood","data":"{data}","id":1}}"#);
-        let mut published = 0;
-        let closed = || scene.closed(Close::SlowConsumer);
-        // The kernel takes some megabytes for each before the outbox begins to fill.
-        while closed() < 64 {
-            published += 1;
-            assert!(published < 2000, "{} closed", closed());
-            assert!(publisher.say(&message));
-            assert!(publisher.hear_text().contains("published"));
-        }
-        scene.honest();
-        let kept = scene.count(|it| it.outbox_bytes.get());
-        // Of each the message that was begun, for a frame has no end in the middle.
-        assert!(kept < 64 * (message.len() as u64 + 1024), "{kept} bytes kept for the given up");
-        drop(slow);
-        format!("64 readers given up after {published} messages of 64 KiB, {kept} bytes kept")
-    },
-};
 
 pub const SUBSCRIPTIONS: Attack = Attack {
     name: "all subscriptions there are",
@@ -60,11 +28,11 @@ pub const SUBSCRIPTIONS: Attack = Attack {
             assert!(client.hear_text().contains("\"code\":403"));
         }
         scene.honest();
-        let held = scene.count(|it| it.subscriptions.get());
+        let held = scene.subscriptions();
         assert_eq!(held, (clients.len() * SUBSCRIPTIONS_MAX) as u64);
         drop(clients);
-        until("all are taken back", || scene.count(|it| it.subscriptions.get()) == 0);
-        assert_eq!(scene.count(|it| it.topics.get()), 0);
+        until("all are taken back", || scene.subscriptions() == 0);
+        assert_eq!(scene.count(|it| it.topics.get()), bystanders::SUBSCRIPTIONS);
         format!("{held} subscriptions to topics of their own, one more is 403")
     },
 };
@@ -108,39 +76,49 @@ pub const PATTERNS: Attack = Attack {
 
 pub const NESTING: Attack = Attack {
     name: "JSON without end",
-    // What parsing a message of 1 MiB takes, once a shard.
-    mib_max: 64,
+    // What the index and the tape of a message of 1 MiB may take, at 64 bytes for each of its bytes
+    // (`limits::JSON_SCRATCH_BYTES_KEPT`): once a shard, and given back with the message. And the
+    // texts, ours and theirs.
+    mib_max: 72,
     set: |_| {},
     act: |scene| {
         let mut client = Client::enter(scene.address(), ATTACKER, "/ws");
         let deep = 900_000;
-        for text in [
-            "[".repeat(deep),
-            "{\"a\":".repeat(deep / 5),
-            format!(r#"{{"type":"message","topic":"a","data":{}"#, "[".repeat(deep)),
-            format!(
-                r#"{{"type":"message","topic":"a","data":{}{}}}"#,
-                "[".repeat(deep / 2),
-                "]".repeat(deep / 2)
-            ),
-            format!(r#"{{"type":"message","topic":"a","data":"{}"#, "\\".repeat(deep)),
-            format!(r#"{{"type":"message","topic":"a","data":{}}}"#, "9".repeat(deep)),
+        let data = |data: String| format!(r#"{{"type":"message","topic":"a","data":{data}"#);
+        let mut slowest = (Duration::ZERO, "");
+        for (what, text) in [
+            ("arrays", "[".repeat(deep)),
+            ("objects", "{\"a\":".repeat(deep / 5)),
+            ("arrays in data", data("[".repeat(deep))),
+            ("closed arrays", data("[".repeat(deep / 2) + &"]".repeat(deep / 2) + "}")),
+            ("backslashes", data("\"".to_owned() + &"\\".repeat(deep))),
+            ("flat arrays, one bad", data("[],".repeat(deep / 3))),
         ] {
-            for _ in 0..10 {
+            let begun = Instant::now();
+            for _ in 0..TIMES {
                 assert!(client.say(&text));
+                let answer = client.hear_text();
+                assert!(answer.contains("\"code\":400"), "{answer}");
             }
+            slowest = slowest.max((begun.elapsed() / TIMES, what));
         }
-        // The one number is data as good as any other; nobody hears it and nothing is answered.
-        for _ in 0..50 {
-            let answer = client.hear_text();
-            assert!(answer.contains("\"code\":400"), "{answer}");
+        // Data as good as any other; nobody hears it and nothing is answered.
+        for good in ["9".repeat(deep), "[".to_owned() + &"[],".repeat(deep / 3) + "0]"] {
+            for _ in 0..TIMES {
+                assert!(client.say(&(data(good.clone()) + "}")));
+            }
         }
         scene.honest();
         client.say(crate::client::JSON_PING);
         assert!(client.hear_text().contains("pong"));
-        "60 messages nested, escaped and long without end, 50 of them 400".into()
+        let (each, what) = slowest;
+        assert!(each < Duration::from_millis(50), "{each:?} for {what}");
+        format!("80 messages of 900 KB, 60 of them 400; slowest {what}: {} µs", each.as_micros())
     },
 };
+
+/// How often each text is sent.
+const TIMES: u32 = 10;
 
 fn enter(scene: &Scene<'_>, clients: usize) -> Vec<Client> {
     (0..clients).map(|_| Client::enter(scene.address(), ATTACKER, "/ws")).collect()
