@@ -7,7 +7,7 @@ use super::Parameters;
 use crate::audience::Audience;
 use crate::close::Refusal;
 use crate::report::Wanted;
-use crate::topic::{Topic, TopicBounds};
+use crate::topic::TopicBounds;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,28 +40,26 @@ impl About {
         bounds: TopicBounds,
         shards: u8,
     ) -> Result<Wanted, Refusal> {
-        let topic = |name: String| match Topic::parse(&name, bounds) {
-            Ok(_) => Ok(name.into_boxed_str()),
-            Err(error) => Err(Refusal::BadTopic(error)),
-        };
-        Ok(match self {
+        let wanted = match self {
             Self::Stats => Wanted::Stats,
             Self::Connections => {
-                Wanted::Connections { of: audience(parameters)?, page: parameters.page(shards)? }
+                Wanted::Connections { of: audience(parameters)?, page: parameters.page()? }
             }
             Self::Connection(id) => Wanted::Connection(id.parse().map_err(|_| Refusal::NotFound)?),
             Self::Topics => {
                 let prefix = parameters.text("prefix")?.unwrap_or_default().into();
-                Wanted::Topics { prefix, page: parameters.page(shards)? }
+                Wanted::Topics { prefix, page: parameters.page()? }
             }
-            Self::Topic(name) => Wanted::Topic(topic(name)?),
-            Self::Presence(name) => Wanted::Presence(topic(name)?),
+            Self::Topic(name) => Wanted::Topic(name.into()),
+            Self::Presence(name) => Wanted::Presence(name.into()),
             Self::History(name) => Wanted::History {
-                topic: topic(name)?,
+                topic: name.into(),
                 since: parameters.number("since", 0..=u64::MAX)?.unwrap_or(0),
                 limit: parameters.limit()?,
             },
-        })
+        };
+        wanted.check(bounds, shards)?;
+        Ok(wanted)
     }
 }
 
@@ -101,6 +99,11 @@ mod tests {
         assert_eq!(of("limit=5&userId=7&tenantId=t").0, user(Some("t")));
         let topics = wanted(About::Topics, "prefix=a.&limit=5");
         assert_eq!(topics, Ok(Wanted::Topics { prefix: "a.".into(), page }));
+        // Of two shards the third has no page.
+        for about in [About::Connections, About::Topics] {
+            let refused = wanted(about, "cursor=0200000000");
+            assert_eq!(refused, Err(Refusal::IllTyped("cursor")));
+        }
     }
 
     #[test]

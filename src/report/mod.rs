@@ -22,9 +22,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::audience::Audience;
+use crate::close::Refusal;
 use crate::connection::ConnectionId;
 use crate::metrics::ShardMetrics;
 use crate::time::Now;
+use crate::topic::{Topic, TopicBounds};
 
 /// What a report is wanted of, or what is to be done and reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,28 @@ pub enum Wanted {
         /// The reason that it hears.
         reason: Box<str>,
     },
+}
+
+impl Wanted {
+    /// Whether a broker with these bounds and so many shards can be asked this.
+    ///
+    /// # Errors
+    /// What is named as a topic is none, or no page gave such a cursor: the fault of whoever asks.
+    pub fn check(&self, bounds: TopicBounds, shards: u8) -> Result<(), Refusal> {
+        match self {
+            Self::Topic(topic) | Self::Presence(topic) | Self::History { topic, .. } => {
+                Topic::parse(topic, bounds).map(|_| ()).map_err(Refusal::BadTopic)
+            }
+            Self::Connections { page, .. } | Self::Topics { page, .. } => match page.cursor {
+                Some(cursor) if cursor.shard >= shards => Err(Refusal::IllTyped("cursor")),
+                _ => Ok(()),
+            },
+            Self::Stats
+            | Self::Connection(_)
+            | Self::Disconnect { .. }
+            | Self::DisconnectOne { .. } => Ok(()),
+        }
+    }
 }
 
 /// A part of a list.

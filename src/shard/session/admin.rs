@@ -165,7 +165,10 @@ impl Hub {
                 Task { head: head(dialect::STATS), work: Work::Report(Wanted::Stats) }
             }
             Ok(Command::Ask { kind, wanted }) => {
-                Task { head: head(kind), work: Work::Report(wanted) }
+                match wanted.check(self.policy.topic_bounds, self.shards) {
+                    Ok(()) => Task { head: head(kind), work: Work::Report(wanted) },
+                    Err(refusal) => Task { head: head("error"), work: Work::Refuse(refusal) },
+                }
             }
             Ok(Command::Broadcast { message, tenant }) => {
                 let message = message.into();
