@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 
-import { cleanup } from '../lib/checks.mjs';
+import { cleanup, same, until } from '../lib/checks.mjs';
 import { chromium } from '../lib/packages.mjs';
 
 const FLAGS = [
@@ -34,6 +34,15 @@ export async function startBrowser() {
       const page = await own.newPage();
       await page.goto(url);
       return new Tab(page);
+    },
+    // A page that has code of its own; gone when the check is over.
+    async visit(url) {
+      const own = await browser.newContext();
+      cleanup(() => own.close());
+      const page = await own.newPage();
+      const visit = new Visit(page);
+      await page.goto(url);
+      return visit;
     },
     close: () => browser.close(),
   };
@@ -89,5 +98,38 @@ class Tab {
   // Sets a cookie as a script of the page would.
   cookie(text) {
     return this.#page.evaluate((value) => (document.cookie = value), text);
+  }
+}
+
+// A page whose own code does the talking: what it logged, what it shows, and its code to be called.
+class Visit {
+  // The lines of its console, the oldest first.
+  log = [];
+  #page;
+
+  constructor(page) {
+    this.#page = page;
+    page.on('console', (line) => this.log.push(line.text()));
+    page.on('pageerror', (error) => this.log.push(`error: ${error.message}`));
+  }
+
+  // Waits until its console has exactly these lines.
+  async logs(...lines) {
+    await until(() => this.log.length >= lines.length, () => `${lines.length} lines, only ${this.log.join(' / ')}`);
+    same(this.log, lines, 'console');
+  }
+
+  // Waits until so many elements are there; what they say.
+  async shows(selector, count) {
+    const texts = () => this.#page.locator(selector).allTextContents();
+    await until(async () => (await texts()).length >= count, () => `${count} of ${selector}`);
+    const said = await texts();
+    same(said.length, count, `elements ${selector}`);
+    return said;
+  }
+
+  // Runs a function of the test among the page's own.
+  run(code, argument) {
+    return this.#page.evaluate(code, argument);
   }
 }

@@ -17,15 +17,23 @@ function dial(url, protocols) {
 }
 </script>`;
 
-// Answers with `{ origin, close }`. The page is the same under every path.
+// Answers with `{ origin, put, close }`. The page is the same under every path, but for pages that
+// were put there: `put` answers with the address of one.
 export async function servePage() {
-  const server = http.createServer((_, response) => {
-    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(HTML);
+  const others = new Map();
+  const server = http.createServer((request, response) => {
+    const html = others.get(request.url) ?? HTML;
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(html);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
+    put(html) {
+      const path = `/${others.size}`;
+      others.set(path, html);
+      return this.origin + path;
+    },
     close() {
       server.close();
       server.closeAllConnections();

@@ -1,10 +1,12 @@
-// What a page in a browser sees of the broker, one Chromium for all (subjects.mjs).
+// What a page in a browser sees of the broker, one Chromium for all: by a client of the tests' own
+// (subjects.mjs) and by the clients of the systems that the broker replaces (sessions.mjs).
 //
 //     node run.mjs
 
 import { check, finish, withBroker } from '../lib/checks.mjs';
 import { startBrowser } from './browser.mjs';
 import { servePage } from './page.mjs';
+import { channelsSessions, eventsSessions } from './sessions.mjs';
 import { carriers, closing, crossOrigin, refused, tabs } from './subjects.mjs';
 
 const page = await servePage();
@@ -26,6 +28,8 @@ if (browser) {
     await crossOrigin(broker, browser, page.origin);
   });
   await withBroker('chromium', {}, async (broker) => refused(broker, () => browser.tab(page.origin)));
+  await eventsSessions(browser, page);
+  await channelsSessions(browser, page);
   await browser.close();
 }
 page.close();

@@ -93,7 +93,7 @@ export async function until(ask, what) {
   for (let delay_ms = 1; ; delay_ms = Math.min(delay_ms * 2, 100)) {
     const answer = await ask();
     if (answer) return answer;
-    must(Date.now() < end, `never came about: ${what}`);
+    must(Date.now() < end, () => `never came about: ${typeof what === 'function' ? what() : what}`);
     await new Promise((resolve) => setTimeout(resolve, delay_ms));
   }
 }
