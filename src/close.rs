@@ -161,6 +161,9 @@ pub enum Refusal {
     /// What was asked about is not there.
     #[error("Not found")]
     NotFound,
+    /// An item of a batch is larger than a message may be.
+    #[error("Message too large")]
+    TooLarge,
     /// The connection has as many subscriptions as it may have.
     #[error("Too many subscriptions")]
     TooManySubscriptions,
@@ -193,6 +196,7 @@ impl Refusal {
             Refusal::Unauthenticated => 401,
             Refusal::Forbidden | Refusal::TooManySubscriptions => 403,
             Refusal::NotFound => 404,
+            Refusal::TooLarge => 413,
             Refusal::RateLimited { .. } => 429,
             Refusal::ShuttingDown | Refusal::Overloaded => 503,
         }

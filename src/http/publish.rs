@@ -58,11 +58,12 @@ pub struct Body {
 }
 
 impl Body {
-    /// Reads a request's body.
+    /// Reads a request's body. An item of a batch with more bytes than `item_bytes_max` is refused
+    /// alone.
     ///
     /// # Errors
     /// It is no JSON object or array of objects, or the array is too long: the client's fault.
-    pub fn read(body: &[u8], bounds: TopicBounds) -> Result<Self, String> {
+    pub fn read(body: &[u8], bounds: TopicBounds, item_bytes_max: usize) -> Result<Self, String> {
         let is_batch = body.trim_ascii_start().first() == Some(&b'[');
         if !is_batch {
             let item: &RawValue =
@@ -74,8 +75,11 @@ impl Body {
         if items.len() > BATCH_ITEMS_MAX {
             return Err(format!("a batch has at most {BATCH_ITEMS_MAX} items"));
         }
-        let items = items.into_iter().map(|item| Checked::read(item, bounds)).collect();
-        Ok(Self { items, is_batch })
+        let read = |item: &RawValue| {
+            let fits = item.get().len() <= item_bytes_max;
+            if fits { Checked::read(item, bounds) } else { Err(Refusal::TooLarge) }
+        };
+        Ok(Self { items: items.into_iter().map(read).collect(), is_batch })
     }
 }
 
@@ -190,8 +194,10 @@ mod tests {
     use super::*;
     use crate::topic::TopicError::WildcardInTopic;
 
+    const ITEM_BYTES_MAX: usize = 200;
+
     fn read(body: &str) -> Body {
-        Body::read(body.as_bytes(), TopicBounds::default()).unwrap()
+        Body::read(body.as_bytes(), TopicBounds::default(), ITEM_BYTES_MAX).unwrap()
     }
 
     #[test]
@@ -262,5 +268,16 @@ mod tests {
                 Ok(()),
             ]
         );
+    }
+
+    #[test]
+    fn an_item_of_a_batch_is_no_larger_than_a_message() {
+        let item = |bytes: usize| {
+            let text = r#"{"topic":"a","data":""}"#;
+            text.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - text.len())))
+        };
+        let body = read(&format!("[ {} , {} ]", item(ITEM_BYTES_MAX), item(ITEM_BYTES_MAX + 1)));
+        assert!(body.items[0].is_ok());
+        assert_eq!(body.items[1].as_ref().err(), Some(&Refusal::TooLarge));
     }
 }

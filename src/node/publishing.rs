@@ -67,7 +67,7 @@ async fn read(local: &Local, request: Request<Incoming>) -> Result<Body, Answer>
     let policy = &live.policy;
     let bytes_max = policy.message_bytes_max;
     let body = body(&live, request, bytes_max * BATCH_BODY_FACTOR).await?;
-    let read = Body::read(&body, policy.topic_bounds)
+    let read = Body::read(&body, policy.topic_bounds, bytes_max)
         .map_err(|error| http::error(StatusCode::BAD_REQUEST, &error))?;
     if !read.is_batch && body.len() > bytes_max {
         return Err(too_large());

@@ -3,7 +3,7 @@
 
 import { check, must, same, withBroker } from '../lib/checks.mjs';
 import { connect } from '../lib/client.mjs';
-import { api, publish, settled } from '../lib/http.mjs';
+import { api, get, publish, settled } from '../lib/http.mjs';
 import { token } from '../lib/tokens.mjs';
 
 const LIMIT = 65_536;
@@ -61,6 +61,25 @@ async function publishing(broker, client) {
     same([(await it.expect('message')).data, (await it.expect('message')).data], [1, 3]);
     await it.quiet();
   });
+  await check('the same id on another topic, or as a number, is another', async () => {
+    await settled(broker);
+    const it = await client();
+    await it.subscribe('h.*');
+    for (const [topic, id] of [['h.1', 'seven'], ['h.2', 'seven'], ['h.1', 7], ['h.1', null], ['h.1', null]]) {
+      const { json } = await publish(broker, { topic, data: 1, id });
+      same(json, { delivered: 1, ...(id !== null && { id }) });
+      await it.expect('message');
+    }
+  });
+  await check('the same id at once, many times over: one delivery', async () => {
+    await settled(broker);
+    const it = await client();
+    await it.subscribe('h');
+    const replies = await Promise.all(Array.from({ length: 20 }, () => publish(broker, { topic: 'h', data: 1, id: 'race' })));
+    for (const { json } of replies) same(json, replies[0].json, 'reply');
+    await it.expect('message');
+    await it.quiet();
+  });
 }
 
 async function batches(broker, client) {
@@ -91,6 +110,25 @@ async function batches(broker, client) {
 
 async function refused(broker) {
   const body = '{"topic":"a","data":1}';
+  await check('a token opens it as a Bearer alone', async () => {
+    const root = await token('root', '--role', 'admin');
+    for (const [path, headers] of [
+      [`/api/stats?token=${root}`, {}],
+      ['/api/stats', { Cookie: `token=${root}` }],
+      ['/api/stats', { Authorization: root }],
+      ['/api/stats', { Authorization: `Basic ${root}` }],
+    ]) {
+      same((await get(broker, path, { headers })).status, 401, `${path.slice(0, 16)} ${Object.keys(headers)}`);
+    }
+    same((await get(broker, '/api/stats', { headers: { Authorization: `bearer ${root}` } })).status, 200, 'status');
+  });
+  await check('every route is guarded, one that is not there is 404', async () => {
+    for (const path of ['/api/stats', '/api/connections', '/api/connections/x', '/api/topics', '/api/topics/a', '/api/topics/a/presence', '/api/topics/a/history', '/api/openapi.json']) {
+      same((await get(broker, path)).status, 401, path);
+    }
+    const { status, json } = await api(broker, 'GET', '/api/none');
+    same([status, json.error.code], [404, 404]);
+  });
   await check('no key is 401, a wrong one is 401', async () => {
     same((await api(broker, 'POST', '/api/publish', body, '')).status, 401);
     same((await api(broker, 'POST', '/api/publish', body, 'wrong')).status, 401);
@@ -109,6 +147,17 @@ async function refused(broker) {
   }
   await check('a body over the limit is 413', async () => {
     same((await publish(broker, { topic: 'a', data: 'x'.repeat(LIMIT) })).status, 413);
+    same((await publish(broker, { topic: 'a', data: 'x'.repeat(LIMIT - 100) })).status, 200);
+    for (const path of ['/api/broadcast', '/api/users/a/notify', '/api/tenants/a/broadcast', '/api/channels/a/send']) {
+      same((await api(broker, 'POST', path, { message: 'x'.repeat(LIMIT) })).status, 413, path);
+    }
+  });
+  await check('a batch may have sixteen times that, and each of it no more than one', async () => {
+    const some = Array.from({ length: 15 }, () => ({ topic: 'a', data: 'x'.repeat(LIMIT - 100) }));
+    same((await publish(broker, some)).status, 200);
+    same((await publish(broker, [...some, ...some])).status, 413);
+    const [good, large] = (await publish(broker, [some[0], { topic: 'a', data: 'x'.repeat(2 * LIMIT) }])).json.results;
+    same([good.delivered, large.error?.code], [0, 413]);
   });
   await check('another method is refused', async () => {
     const { status } = await api(broker, 'GET', '/api/publish');
