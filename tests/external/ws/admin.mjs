@@ -25,6 +25,19 @@ export default async function admin() {
       same(await refusal(broker, { path: PATH }), 401);
     });
   });
+  await withBroker('admin', { limits: { messages_per_window: 3, window_ms: 60_000 } }, async (broker) => {
+    await check('over the rate is 429, and a stream goes on', async () => {
+      const it = await operator(broker);
+      await ask(it, 'topics', {});
+      await ask(it, 'topics', {});
+      await ask(it, 'stats', { everyMs: 100 }, 's');
+      it.send({ type: 'topics', data: {} });
+      for (let n = 0, refused = 0; n < 3 || !refused; n += 1) {
+        const { type, data } = await it.next();
+        if (type === 'error') same([data.code, (refused += 1)], [429, 1]);
+      }
+    });
+  });
 }
 
 const operator = async (broker, options = {}) =>

@@ -243,6 +243,11 @@ async function limits(broker) {
     const sent = await api(broker, 'POST', '/api/channels/notifications:acme:ann:a/send', { message: 1 });
     same(sent.json, { delivered: 0 });
   });
+  await check('ten times over in one window is 4429', async () => {
+    const it = await member(broker, 'ann', 'acme');
+    for (let n = 0; n < 100; n += 1) it.send(n % 2 ? 'nonsense' : { type: 'ping' });
+    await it.closes(4429);
+  });
   await check('1009 for what is too large', async () => {
     const it = await member(broker, 'ann', 'acme');
     post(it, 'public:a', 'x'.repeat(5000));

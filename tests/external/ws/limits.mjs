@@ -10,6 +10,10 @@ export default async function limits() {
   await withBroker('limits', { server: { max_connections_per_ip: 2, shards: 2 } }, perAddress);
   await withBroker('limits', { server: { max_connections: 2, shards: 2 } }, inAll);
   await withBroker('limits', { limits: { messages_per_window: 5, window_ms: 60_000 } }, rate);
+  await withBroker('limits', {
+    websocket: { max_message_bytes: 1000 },
+    limits: { bytes_per_window: 1000, window_ms: 60_000 },
+  }, bytes);
 }
 
 async function perAddress(broker) {
@@ -54,5 +58,16 @@ async function rate(broker) {
     const it = await connect(broker, { token: await token('alice') });
     for (let n = 0; n < 100; n += 1) it.send({ type: 'ping' });
     await it.closes(4429);
+  });
+}
+
+async function bytes(broker) {
+  await check('over the bytes of a window is 429 too, and a connection has its own', async () => {
+    const [it, other] = [await connect(broker, { token: await token('alice') }), await connect(broker, { token: await token('alice') })];
+    const large = { type: 'message', topic: 't', data: 'x'.repeat(700), id: 1 };
+    same((await it.ask(large)).type, 'published');
+    const error = await it.ask(large);
+    same([error.code, error.details.retryAfterMs > 0], [429, true]);
+    same((await other.ask(large)).type, 'published');
   });
 }

@@ -6,6 +6,7 @@ import { startBroker } from '../lib/broker.mjs';
 import { connect, refusal } from '../lib/client.mjs';
 import { get, publish } from '../lib/http.mjs';
 import { token } from '../lib/tokens.mjs';
+import { member, request } from './membership.mjs';
 
 const CLIENTS = 30;
 // Longer than any broker here may take to end.
@@ -53,6 +54,8 @@ export default async function shutdown() {
     must(failed, 'an end that was forced has exit status 1');
     await client.closed;
   }, LIMIT_MS);
+  await check('shutdown: in every dialect', everyDialect, LIMIT_MS);
+  await check('shutdown: draining refuses members of channels in their own form', drainingMembers, LIMIT_MS);
   await check('shutdown: draining refuses what is new with 503', draining, LIMIT_MS);
 }
 
@@ -79,5 +82,38 @@ async function draining() {
   must(replies.every((code) => code === 503 || code === 1001), `${replies}`);
   must(replies.includes(503), 'all connections were told to go at once');
   for (const client of clients) await client.closes(1001);
+  await broker.ended();
+}
+
+async function everyDialect() {
+  const broker = await startBroker({ server: { drain_ms: 1000 } });
+  const clients = [
+    ...(await crowd(broker)),
+    await connect(broker, { path: '/events', token: await token('alice') }),
+    await member(broker, 'ann', 'acme'),
+    await connect(broker, { path: '/ws/admin', token: await token('root', '--role', 'admin') }),
+  ];
+  broker.terminate();
+  for (const client of clients) {
+    await client.closes(1001);
+    await client.frame().then(({ text }) => must(false, `a frame: ${text}`), () => {});
+  }
+  await broker.ended();
+}
+
+async function drainingMembers() {
+  const broker = await startBroker({ server: { drain_ms: 4000 } });
+  const members = await Promise.all(Array.from({ length: CLIENTS }, () => member(broker, 'ann', 'acme')));
+  broker.terminate();
+  await until(async () => (await get(broker, '/ready')).status === 503, '503 from /ready');
+  const replies = await Promise.all(
+    members.map((it) =>
+      it.end ? 1001 : it.ask(request('send_message', { channel: 'public:x', message: 1 })).then(({ text }) => text, () => it.end.code),
+    ),
+  );
+  const error = '{"type":"error","data":{"error":"Server is shutting down"}}';
+  must(replies.every((reply) => reply === error || reply === 1001), `${replies}`);
+  must(replies.includes(error), 'all connections were told to go at once');
+  for (const it of members) await it.closes(1001);
   await broker.ended();
 }
