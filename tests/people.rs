@@ -19,7 +19,7 @@ use shardwire::metrics::ShardMetrics;
 use shardwire::report::{Around, Page, Plan, Step, Wanted};
 use shardwire::shard::{Arrival, Parts, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
-use shardwire::topic::matches;
+use shardwire::topic::{TopicBounds, matches};
 
 const SHARDS: u8 = 3;
 const NODE: u64 = 5;
@@ -187,7 +187,14 @@ impl World {
     fn report(&mut self, wanted: Wanted) -> Option<Value> {
         let asker = self.draw(SHARDS.into());
         let metrics = Arc::clone(&self.metrics);
-        let around = Around { node: NODE, shards: SHARDS, metrics, now: NOW, draining: false };
+        let around = Around {
+            node: NODE,
+            shards: SHARDS,
+            metrics,
+            now: NOW,
+            draining: false,
+            topic_bounds: TopicBounds::default(),
+        };
         let (mut plan, mut step) = Plan::begin(wanted, &around);
         loop {
             match step {

@@ -78,9 +78,9 @@ impl Parameters {
     /// Which page of a list.
     ///
     /// # Errors
-    /// The limit is out of range, or the cursor is none: the client's fault.
+    /// The limit is out of range, or no page gives such a cursor: the client's fault.
     pub(super) fn page(&self) -> Result<Page, Refusal> {
-        let cursor = self.text("cursor")?.map(|text| text.parse::<Cursor>()).transpose();
+        let cursor = self.text("cursor")?.map(str::parse::<Cursor>).transpose();
         let cursor = cursor.map_err(|_| Refusal::IllTyped("cursor"))?;
         Ok(Page { limit: self.limit()?, cursor })
     }

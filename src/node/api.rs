@@ -74,9 +74,7 @@ pub(super) async fn disconnect(
 
 /// Tells of what the path names.
 pub(super) async fn report(local: &Rc<Local>, about: About, query: Option<&str>) -> Answer {
-    let bounds = local.common.live().policy.topic_bounds;
-    let shards = local.common.metrics.len() as u8;
-    carry_out(local, about.wanted(&Parameters::of(query), bounds, shards)).await
+    carry_out(local, about.wanted(&Parameters::of(query))).await
 }
 
 async fn carry_out(local: &Rc<Local>, wanted: Result<Wanted, Refusal>) -> Answer {

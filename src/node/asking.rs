@@ -17,13 +17,13 @@ impl Local {
     /// Makes a report, or does what is wanted and reports it: the JSON text.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where what was named is not there, [`Refusal::Overloaded`],
-    /// [`Refusal::ShuttingDown`] when the node ends first.
+    /// As [`Step::Done`], [`Refusal::Overloaded`], [`Refusal::ShuttingDown`] when the node ends
+    /// first.
     pub(super) async fn report(&self, wanted: Wanted) -> Result<String, Refusal> {
         let (mut plan, mut step) = Plan::begin(wanted, &self.around());
         loop {
             match step {
-                Step::Done(outcome) => return outcome.map_err(|_| Refusal::NotFound),
+                Step::Done(outcome) => return outcome,
                 Step::Ask { query, of } => {
                     let told = self.inquire(&query, of)?;
                     self.wake.notify_one();
@@ -54,6 +54,7 @@ impl Local {
             metrics: Arc::clone(&self.common.metrics),
             now: clock::now(),
             draining: self.common.is_draining(),
+            topic_bounds: self.common.live().policy.topic_bounds,
         }
     }
 }

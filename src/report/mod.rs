@@ -19,14 +19,11 @@ pub use plan::{Plan, Step};
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use crate::audience::Audience;
-use crate::close::Refusal;
 use crate::connection::ConnectionId;
 use crate::metrics::ShardMetrics;
 use crate::time::Now;
-use crate::topic::{Topic, TopicBounds};
+use crate::topic::TopicBounds;
 
 /// What a report is wanted of, or what is to be done and reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +46,13 @@ pub enum Wanted {
         /// Which page.
         page: Page,
     },
-    /// One topic.
+    /// One topic, perhaps ill formed.
     Topic(Box<str>),
-    /// Who would get a message of a topic.
+    /// Who would get a message of a topic, perhaps ill formed.
     Presence(Box<str>),
     /// Past messages of a topic.
     History {
-        /// The topic.
+        /// The topic, perhaps ill formed.
         topic: Box<str>,
         /// The offset behind which they begin.
         since: u64,
@@ -82,34 +79,12 @@ pub enum Wanted {
     },
 }
 
-impl Wanted {
-    /// Whether a broker with these bounds and so many shards can be asked this.
-    ///
-    /// # Errors
-    /// What is named as a topic is none, or no page gave such a cursor: the fault of whoever asks.
-    pub fn check(&self, bounds: TopicBounds, shards: u8) -> Result<(), Refusal> {
-        match self {
-            Self::Topic(topic) | Self::Presence(topic) | Self::History { topic, .. } => {
-                Topic::parse(topic, bounds).map(|_| ()).map_err(Refusal::BadTopic)
-            }
-            Self::Connections { page, .. } | Self::Topics { page, .. } => match page.cursor {
-                Some(cursor) if cursor.shard >= shards => Err(Refusal::IllTyped("cursor")),
-                _ => Ok(()),
-            },
-            Self::Stats
-            | Self::Connection(_)
-            | Self::Disconnect { .. }
-            | Self::DisconnectOne { .. } => Ok(()),
-        }
-    }
-}
-
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Items at most.
     pub limit: u16,
-    /// Where it begins; `None`: at the beginning.
+    /// Where it begins, perhaps on a shard that is not there; `None`: at the beginning.
     pub cursor: Option<Cursor>,
 }
 
@@ -126,9 +101,6 @@ pub struct Around {
     pub now: Now,
     /// Whether the broker is shutting down.
     pub draining: bool,
+    /// What a topic is.
+    pub topic_bounds: TopicBounds,
 }
-
-/// What was named is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not found")]
-pub struct NotFound;

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use super::figures;
 use super::lists::{ConnectionList, TopicList};
 use super::text::{self, Text};
-use super::{Around, NotFound, Page, Wanted};
+use super::{Around, Page, Wanted};
 use crate::audience::Audience;
+use crate::close::Refusal;
 use crate::connection::ConnectionId;
 use crate::interest::{ShardSet, home_of};
 use crate::limits::{LIST_ITEMS_MAX, PAGE_ITEMS_MAX};
 use crate::message::Position;
 use crate::query::{Found, Present, Query};
-use crate::topic::name_hash;
+use crate::topic::{Topic, name_hash};
 
 /// What is to be done next.
 #[derive(Clone, Debug)]
@@ -29,8 +30,9 @@ pub enum Step {
         /// Whom.
         of: ShardSet,
     },
-    /// Nothing more: the JSON text.
-    Done(Result<String, NotFound>),
+    /// Nothing more: the JSON text, or why there is none. [`Refusal::NotFound`] where what was
+    /// named is not there; a 400 where nothing can be of such a name: the fault of who asks.
+    Done(Result<String, Refusal>),
 }
 
 /// A report that is being made.
@@ -69,8 +71,11 @@ impl Step {
 }
 
 impl Plan {
-    /// Begins a report.
+    /// Begins a report, if there can be one.
     pub fn begin(wanted: Wanted, around: &Around) -> (Self, Step) {
+        if let Some(refusal) = objection(&wanted, around) {
+            return (Self(State::Tally), Step::Done(Err(refusal)));
+        }
         let all = ShardSet::all(around.shards);
         let (state, query, of) = match wanted {
             Wanted::Stats => (State::Tally, Query::Tally, all),
@@ -82,7 +87,7 @@ impl Plan {
             Wanted::Connection(id) => {
                 let of = Audience::Connection(id.at.conn);
                 let query = Query::Connections { of, from: id.at.conn.index, limit: 1 };
-                (State::Connection, query, owner(id, around))
+                (State::Connection, query, ShardSet::only(id.at.shard))
             }
             Wanted::Topics { prefix, page } => {
                 let list = TopicList::new(prefix, page);
@@ -103,13 +108,11 @@ impl Plan {
             }
             Wanted::DisconnectOne { id, code, reason } => {
                 let of = Audience::Connection(id.at.conn);
-                (State::DisconnectOne, Query::Disconnect { of, code, reason }, owner(id, around))
+                let one = ShardSet::only(id.at.shard);
+                (State::DisconnectOne, Query::Disconnect { of, code, reason }, one)
             }
         };
-        // A shard that is not there, or nobody's: what was named is not either.
-        let is_there = !of.is_empty() && of.iter().all(|shard| shard < around.shards);
-        let step = if is_there { Step::ask(query, of) } else { Step::Done(Err(NotFound)) };
-        (Self(state), step)
+        (Self(state), Step::ask(query, of))
     }
 
     /// Takes what the shards said that were asked last.
@@ -159,7 +162,7 @@ impl Plan {
             State::Disconnect => return Step::done(disconnected(sum(parts))),
             State::DisconnectOne => {
                 return match sum(parts) {
-                    0 => Step::Done(Err(NotFound)),
+                    0 => Step::Done(Err(Refusal::NotFound)),
                     count => Step::done(disconnected(count)),
                 };
             }
@@ -169,9 +172,26 @@ impl Plan {
     }
 }
 
-/// The shard that would have a connection; none where it is another node's.
-fn owner(id: ConnectionId, around: &Around) -> ShardSet {
-    if id.node == around.node { ShardSet::only(id.at.shard) } else { ShardSet::all(0) }
+/// Why nobody need be asked: what is named is no place or topic, or nobody here can have it.
+fn objection(wanted: &Wanted, around: &Around) -> Option<Refusal> {
+    match wanted {
+        Wanted::Connections { page, .. } | Wanted::Topics { page, .. } => {
+            let elsewhere = page.cursor.is_some_and(|cursor| cursor.shard >= around.shards);
+            elsewhere.then_some(Refusal::IllTyped("cursor"))
+        }
+        Wanted::Connection(id) | Wanted::DisconnectOne { id, .. } => {
+            (!is_owned(*id, around)).then_some(Refusal::NotFound)
+        }
+        Wanted::Topic(topic) | Wanted::Presence(topic) | Wanted::History { topic, .. } => {
+            Topic::parse(topic, around.topic_bounds).err().map(Refusal::BadTopic)
+        }
+        Wanted::Stats | Wanted::Disconnect { .. } => None,
+    }
+}
+
+/// Whether a connection would be on one of the shards.
+fn is_owned(id: ConnectionId, around: &Around) -> bool {
+    id.node == around.node && id.at.shard < around.shards
 }
 
 fn home(topic: &str, around: &Around) -> ShardSet {
@@ -204,7 +224,7 @@ fn connection(parts: Vec<(u8, Found)>) -> Step {
             return Step::done(text);
         }
     }
-    Step::Done(Err(NotFound))
+    Step::Done(Err(Refusal::NotFound))
 }
 
 /// The numbers that were told, all together.
@@ -267,32 +287,50 @@ mod tests {
     use super::*;
     use crate::mail::{Address, ConnKey};
     use crate::time::{Now, Timestamp};
+    use crate::topic::{TopicBounds, TopicError};
 
     #[test]
-    fn only_shards_that_are_there_are_asked() {
+    fn only_what_can_be_there_is_asked_for() {
         let now = Now { mono_ms: 0, wall: Timestamp(0) };
-        let metrics = Arc::from([]);
-        let around = Around { node: 7, shards: 2, metrics, now, draining: false };
+        let (metrics, topic_bounds) = (Arc::from([]), TopicBounds::default());
+        let around = Around { node: 7, shards: 2, metrics, now, draining: false, topic_bounds };
         let asks = |wanted| match Plan::begin(wanted, &around).1 {
-            Step::Ask { of, .. } => of.iter().collect(),
-            Step::Done(outcome) => {
-                assert_eq!(outcome, Err(NotFound));
-                Vec::new()
-            }
+            Step::Ask { of, .. } => Ok(of.iter().collect()),
+            Step::Done(outcome) => Err(outcome.unwrap_err()),
         };
-        let connection = |node, shard| {
+        let id = |node, shard| {
             let conn = ConnKey { index: 5, generation: 0 };
-            Wanted::Connection(ConnectionId { node, at: Address { shard, conn } })
+            ConnectionId { node, at: Address { shard, conn } }
         };
-        let topics = |shard| {
-            let page = Page { limit: 10, cursor: Some(Cursor { shard, index: 0 }) };
-            Wanted::Topics { prefix: "".into(), page }
-        };
-        assert_eq!(asks(Wanted::Stats), [0, 1]);
-        assert_eq!(asks(connection(7, 1)), [1]);
-        assert_eq!(asks(topics(1)), [1]);
-        for wanted in [connection(8, 1), connection(7, 2), connection(7, 255), topics(64)] {
-            assert!(asks(wanted.clone()).is_empty(), "{wanted:?}");
+        let one = |id| Wanted::DisconnectOne { id, code: 1008, reason: "".into() };
+        let page = |shard| Page { limit: 10, cursor: Some(Cursor { shard, index: 0 }) };
+        let topics = |shard| Wanted::Topics { prefix: "".into(), page: page(shard) };
+        let people = |shard| Wanted::Connections { of: Audience::Everyone, page: page(shard) };
+        for (wanted, expected) in [
+            (Wanted::Stats, vec![0, 1]),
+            (Wanted::Connection(id(7, 1)), vec![1]),
+            (one(id(7, 0)), vec![0]),
+            (topics(1), vec![1]),
+            (people(0), vec![0]),
+            (Wanted::Topic("a.b".into()), vec![0, 1]),
+        ] {
+            assert_eq!(asks(wanted.clone()), Ok(expected), "{wanted:?}");
+        }
+        for id in [id(8, 1), id(7, 2), id(7, 255)] {
+            assert_eq!(asks(Wanted::Connection(id)), Err(Refusal::NotFound), "{id:?}");
+            assert_eq!(asks(one(id)), Err(Refusal::NotFound), "{id:?}");
+        }
+        for shard in [2, 64, 255] {
+            assert_eq!(asks(topics(shard)), Err(Refusal::IllTyped("cursor")));
+            assert_eq!(asks(people(shard)), Err(Refusal::IllTyped("cursor")));
+        }
+        let wild = || "a.*".into();
+        for wanted in [
+            Wanted::Topic(wild()),
+            Wanted::Presence(wild()),
+            Wanted::History { topic: wild(), since: 0, limit: 1 },
+        ] {
+            assert_eq!(asks(wanted), Err(Refusal::BadTopic(TopicError::WildcardInTopic)));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::*;
+use crate::close::Refusal;
 use crate::mail::{Address, ConnKey};
 use crate::message::{Message, Position, Publication};
 use crate::query::{ConnectionFacts, Found, Present, Query};
@@ -15,7 +16,14 @@ const NOW: Now = Now { mono_ms: 5000, wall: Timestamp(1_769_860_800_123) };
 
 fn around(shards: u8) -> Around {
     let metrics = (0..shards).map(|_| ShardMetrics::new()).collect();
-    Around { node: NODE, shards, metrics, now: NOW, draining: false }
+    Around {
+        node: NODE,
+        shards,
+        metrics,
+        now: NOW,
+        draining: false,
+        topic_bounds: TopicBounds::default(),
+    }
 }
 
 /// Makes a report with what each shard answers; each question is counted.
@@ -23,7 +31,7 @@ fn report(
     wanted: Wanted,
     around: &Around,
     mut answer: impl FnMut(u8, &Query) -> Found,
-) -> Result<String, NotFound> {
+) -> Result<String, Refusal> {
     let (mut plan, mut step) = Plan::begin(wanted, around);
     for _ in 0..10_000 {
         match step {
@@ -84,7 +92,7 @@ fn one_connection() {
         assert_eq!(made, Ok(format!("{{\"connectionId\":\"{id}\",{expected}")));
     }
     let none = |_, _: &Query| Found::Connections { items: Vec::new(), next: None };
-    assert_eq!(report(Wanted::Connection(id), &around(2), none), Err(NotFound));
+    assert_eq!(report(Wanted::Connection(id), &around(2), none), Err(Refusal::NotFound));
 }
 
 #[test]
@@ -143,7 +151,7 @@ fn disconnects_and_topics() {
     let one = || Wanted::DisconnectOne { id, code: 1008, reason: "".into() };
     let found = |count| move |_, _: &Query| Found::Disconnected(count);
     assert_eq!(report(one(), &around(2), found(1)).unwrap(), r#"{"disconnected":1}"#);
-    assert_eq!(report(one(), &around(2), found(0)), Err(NotFound));
+    assert_eq!(report(one(), &around(2), found(0)), Err(Refusal::NotFound));
     let (of, code, reason) = (Audience::Tenant("t".into()), 1000, "".into());
     let all = Wanted::Disconnect { of, code, reason };
     assert_eq!(report(all.clone(), &around(2), found(3)).unwrap(), r#"{"disconnected":6}"#);

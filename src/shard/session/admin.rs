@@ -165,10 +165,7 @@ impl Hub {
                 Task { head: head(dialect::STATS), work: Work::Report(Wanted::Stats) }
             }
             Ok(Command::Ask { kind, wanted }) => {
-                match wanted.check(self.policy.topic_bounds, self.shards) {
-                    Ok(()) => Task { head: head(kind), work: Work::Report(wanted) },
-                    Err(refusal) => Task { head: head("error"), work: Work::Refuse(refusal) },
-                }
+                Task { head: head(kind), work: Work::Report(wanted) }
             }
             Ok(Command::Broadcast { message, tenant }) => {
                 let message = message.into();
@@ -279,7 +276,7 @@ impl Hub {
                 Err(refusal) => self.refuse_operator(key, &head, refusal),
             },
             Step::Done(Ok(text)) => self.reply_operator(key, &head, &text),
-            Step::Done(Err(_)) => self.refuse_operator(key, &head, Refusal::NotFound),
+            Step::Done(Err(refusal)) => self.refuse_operator(key, &head, refusal),
         }
     }
 
@@ -334,6 +331,7 @@ impl Hub {
             metrics: Arc::clone(&self.operators.metrics),
             now,
             draining: self.gone_by.is_some(),
+            topic_bounds: self.policy.topic_bounds,
         }
     }
 

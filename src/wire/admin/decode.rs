@@ -1,8 +1,9 @@
 //! JSON text to requests.
 //!
 //! The `type` says which members of `data` are looked for; one that is `null` is not there. Ids of
-//! connections and cursors are parsed here, the texts of topics, users and tenants are not judged.
-//! Contract: protocols.md section 11, "`admin` dialect" and "HTTP API".
+//! connections and cursors are parsed here; topics are judged with the report that is wanted, the
+//! texts of users and tenants are not. Contract: protocols.md section
+//! 11, "`admin` dialect" and "HTTP API".
 
 use std::ops::RangeInclusive;
 

@@ -1,126 +1,13 @@
-//! Connections of the dialect `admin`: streams of figures, the order of answers, and that nothing
-//! is left of who goes. What is answered is in the transcripts.
+//! Connections of the dialect `admin`: streams of figures, the order of answers, that HTTP answers
+//! the same, and that nothing is left of who goes. The forms of answers are in the transcripts.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
+mod same;
+mod world;
 
 use serde_json::Value;
-use shardwire::auth::{Identity, IdentityParts, Rules};
-use shardwire::config::Dialect;
-use shardwire::interest::Interest;
 use shardwire::limits::OPERATOR_REQUESTS_MAX;
-use shardwire::mail::ConnKey;
-use shardwire::mailbox::{Mailbox, Wake};
-use shardwire::metrics::ShardMetrics;
-use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
-use shardwire::time::{Now, Timestamp};
-use shardwire::topic::TopicBounds;
 
-struct Awake;
-
-impl Wake for Awake {
-    fn wake(&self) {}
-}
-
-/// Keeps what came, by connection.
-#[derive(Default)]
-struct Kernel(HashMap<u32, Vec<u8>>);
-
-impl Port for Kernel {
-    fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
-        self.0.entry(conn).or_default().extend_from_slice(bytes);
-        Sent::Bytes(bytes.len())
-    }
-    fn shut(&mut self, _: u32) {}
-    fn close(&mut self, _: u32, _: IpAddr) {}
-}
-
-impl Kernel {
-    /// The text frames that came since the last call, as JSON.
-    fn heard(&mut self, key: ConnKey) -> Vec<Value> {
-        let bytes = self.0.remove(&key.index).unwrap_or_default();
-        let (mut at, mut heard) = (0, Vec::new());
-        while at < bytes.len() {
-            let (len, begin) = match bytes[at + 1] {
-                126 => (usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])), 4),
-                len => (usize::from(len), 2),
-            };
-            if bytes[at] == 0x81 {
-                let text = &bytes[at + begin..at + begin + len];
-                heard.push(serde_json::from_slice(text).expect("JSON"));
-            }
-            at += begin + len;
-        }
-        heard
-    }
-}
-
-/// Two shards, of which operators are on the first.
-struct World {
-    shards: Vec<Shard>,
-    kernel: Kernel,
-    now: Now,
-}
-
-impl World {
-    fn new() -> Self {
-        let mailboxes: Arc<[_]> = (0..2).map(|_| Mailbox::new(Box::new(Awake))).collect();
-        let metrics: Arc<[_]> = (0..2).map(|_| ShardMetrics::new()).collect();
-        let admin = Endpoint::new("/ws/admin", Dialect::Admin, true, Rules::open());
-        let (interest, policy) = (Interest::new(), Arc::new(Policy::new(vec![admin])));
-        let now = Now { mono_ms: 1000, wall: Timestamp(1_769_860_800_000) };
-        let parts = |id: u8| Parts {
-            id,
-            mailboxes: Arc::clone(&mailboxes),
-            interest: Arc::clone(&interest),
-            policy: Arc::clone(&policy),
-            metrics: Arc::clone(&metrics[usize::from(id)]),
-            seed: 1,
-            node: 1,
-            all_metrics: Arc::clone(&metrics),
-        };
-        let shards = (0..2).map(|id| Shard::new(parts(id), now)).collect();
-        Self { shards, kernel: Kernel::default(), now }
-    }
-
-    fn open(&mut self, roles: &[&str]) -> ConnKey {
-        let parts = IdentityParts { user_id: "root", roles, ..Default::default() };
-        let identity = Some(Identity::new(&parts, TopicBounds::default()).expect("well formed"));
-        let arrival = Arrival { identity, ..Arrival::new(0, IpAddr::from([127, 0, 0, 1])) };
-        self.shards[0].open(self.now, arrival)
-    }
-
-    fn say(&mut self, key: ConnKey, text: &str) {
-        let mut frame = vec![0x81, 0x80 + text.len() as u8, 0, 0, 0, 0];
-        frame.extend(text.bytes());
-        assert_eq!(self.shards[0].read(self.now, key, &mut frame, &mut self.kernel), frame.len());
-    }
-
-    /// A turn of one shard.
-    fn turn(&mut self, shard: usize) {
-        let shard = &mut self.shards[shard];
-        shard.take_mail(self.now, &mut self.kernel);
-        if shard.next_deadline_ms().is_some_and(|at| at <= self.now.mono_ms) {
-            shard.advance(self.now, &mut self.kernel);
-        }
-        shard.flush(self.now, &mut self.kernel);
-        shard.check(self.now);
-    }
-
-    /// So many turns of both.
-    fn rest(&mut self) {
-        for _ in 0..2000 {
-            (0..2).for_each(|shard| self.turn(shard));
-        }
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.now.mono_ms += ms;
-        self.now.wall.0 += ms;
-        self.rest();
-    }
-}
+use world::World;
 
 fn ids(heard: &[Value]) -> Vec<i64> {
     heard.iter().map(|frame| frame["id"].as_i64().unwrap_or(-1)).collect()
