@@ -10,14 +10,16 @@ use std::sync::Arc;
 use guarded::{GUARDED, OPEN};
 use serde_json::{Value, json};
 use shardwire::audience::Audience;
+use shardwire::auth::{Identity, IdentityParts};
 use shardwire::connection::ConnectionId;
-use shardwire::interest::Interest;
+use shardwire::interest::{Interest, ShardSet};
 use shardwire::mail::{Address, ConnKey};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::Publication;
 use shardwire::metrics::ShardMetrics;
+use shardwire::query::{Found, Query};
 use shardwire::report::{Around, Page, Plan, Step, Wanted};
-use shardwire::shard::{Arrival, Parts, Port, Sent, Shard};
+use shardwire::shard::{Arrival, Parts, Port, Sent, Settled, Shard};
 use shardwire::time::{Now, Timestamp};
 use shardwire::topic::{TopicBounds, matches};
 
@@ -179,7 +181,6 @@ impl World {
 
     fn hang_up(&mut self, Address { shard, conn }: Address) {
         self.shards[usize::from(shard)].gone(conn);
-        // It is there until the next flush.
         self.rest();
     }
 
@@ -350,4 +351,52 @@ fn a_connection_is_named_on_its_own_shard() {
         // Nobody else is asked.
         assert_eq!(world.shards[asker].settled().map(|it| it.delivered), Some(delivered));
     }
+}
+
+/// A flush ends some of those that have hung up, not all; nobody counts who is left of them.
+#[test]
+fn who_has_hung_up_is_nobody() {
+    const CLIENTS: u64 = 200;
+    let mut world = World::new(1);
+    let who = IdentityParts { user_id: "1", tenant: Some("acme"), ..Default::default() };
+    let shard = &mut world.shards[0];
+    let open = |shard: &mut Shard| {
+        let identity = Some(Identity::new(&who, TopicBounds::default()).expect("well formed"));
+        let arrival = Arrival { identity, ..Arrival::new(OPEN, IpAddr::from([127, 0, 0, 1])) };
+        shard.open(NOW, arrival)
+    };
+    let keys: Vec<ConnKey> = (0..CLIENTS).map(|_| open(shard)).collect();
+    keys.iter().for_each(|key| shard.gone(*key));
+    let last = Audience::Connection(keys[CLIENTS as usize - 1]);
+    for of in
+        [Audience::Everyone, Audience::Tenant("acme".into()), audience(Some("acme"), "1"), last]
+    {
+        let shard = &mut world.shards[0];
+        assert_eq!(shard.connections() as u64, CLIENTS);
+        let publication = Publication::of_server("x", "1", NOW.wall);
+        let ticket = shard.announce(NOW, &publication, &Arc::new(of.clone())).unwrap();
+        let list = Query::Connections { of: of.clone(), from: 0, limit: 1000 };
+        let disconnect = Query::Disconnect { of: of.clone(), code: 4000, reason: "".into() };
+        for query in [list, disconnect] {
+            shard.inquire(NOW, &Arc::new(query), ShardSet::only(0)).unwrap();
+            match &shard.told().expect("it is answered at once").parts[0].1 {
+                Found::Connections { items, .. } => assert!(items.is_empty(), "{of:?}"),
+                found => assert!(matches!(found, Found::Disconnected(0)), "{of:?}: {found:?}"),
+            }
+        }
+        world.shards[0].send_mail();
+        for shard in &mut world.shards[1..] {
+            shard.take_mail(NOW, &mut Sink);
+            shard.send_mail();
+        }
+        while !world.mailboxes[0].is_empty() {
+            world.shards[0].take_mail(NOW, &mut Sink);
+        }
+        let settled = world.shards[0].settled();
+        let expected = Settled { ticket, delivered: 0, position: None };
+        assert_eq!(settled, Some(expected), "{of:?}");
+        world.shards[0].check(NOW);
+    }
+    world.rest();
+    world.shards[0].check_empty(NOW);
 }

@@ -76,8 +76,19 @@ impl Hub {
                     self.end_soon(conn, End::Finish);
                 }
             }
-            Phase::Free | Phase::Failing | Phase::Leaving | Phase::Finishing => {}
+            Phase::Free | Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => {}
         }
+    }
+
+    /// The other side left without a close frame, or behind one: from now on there is nobody, though
+    /// it may take flushes until the socket goes. Whose close frame came is answered still.
+    pub(super) fn hang_up(&mut self, conn: u32) {
+        self.withdraw(conn);
+        let phase = &mut self.slots[conn].phase;
+        if *phase == Phase::Open {
+            *phase = Phase::Gone;
+        }
+        self.end_soon(conn, End::Cut);
     }
 
     /// The client goes on sending behind its close frame: ours goes out, and nothing more that it

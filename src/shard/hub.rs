@@ -247,7 +247,7 @@ impl Hub {
         match self.slots[conn].phase {
             Phase::Finishing => self.finish(conn, port),
             Phase::Failing => port.shut(conn),
-            Phase::Free | Phase::Open | Phase::Closing | Phase::Leaving => {}
+            Phase::Free | Phase::Open | Phase::Closing | Phase::Leaving | Phase::Gone => {}
         }
     }
 

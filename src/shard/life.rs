@@ -107,7 +107,7 @@ impl Hub {
                 self.end_soon(conn, End::Cut);
                 return;
             }
-            Phase::Closing | Phase::Failing | Phase::Leaving | Phase::Finishing => {}
+            Phase::Closing | Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => {}
         }
         self.rearm(now, conn);
     }

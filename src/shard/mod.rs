@@ -49,7 +49,6 @@ use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
 use encoder::LANES;
-use ends::End;
 use hub::Hub;
 pub use hub::{Arrival, OriginMark};
 pub use inquiry::Told;
@@ -150,8 +149,9 @@ impl Shard {
         let (conn, all) = (key.index, bytes.len());
         let steps_max = hub.steps().saturating_add(hub.policy.read_steps_max);
         let Some(slot) = hub.slots.get(key) else { return all };
-        if matches!(slot.phase, Phase::Failing | Phase::Leaving | Phase::Finishing) {
-            return all;
+        match slot.phase {
+            Phase::Free | Phase::Open | Phase::Closing => {}
+            Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => return all,
         }
         if slot.waiting().is_some() {
             return 0;
@@ -202,12 +202,12 @@ impl Shard {
         taken
     }
 
-    /// The other side left or the socket failed: what is queued is still tried at the next flush,
-    /// and after that one or a later the connection is closed.
+    /// The other side left or the socket failed: nobody finds it any more or says anything to it.
+    /// What is queued is still tried at the next flush, and after that one or a later the connection
+    /// is closed.
     pub fn gone(&mut self, key: ConnKey) {
         if self.hub.slots.get(key).is_some() {
-            self.hub.withdraw(key.index);
-            self.hub.end_soon(key.index, End::Cut);
+            self.hub.hang_up(key.index);
         }
     }
 

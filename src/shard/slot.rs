@@ -34,6 +34,8 @@ pub enum Phase {
     Leaving,
     /// Both close frames are known; the socket goes when ours is out.
     Finishing,
+    /// It hung up: the socket goes when what was queued has been tried.
+    Gone,
 }
 
 /// How much a connection has sent of late (protocols.md section 11, "Life and limits").
