@@ -5,7 +5,7 @@ use serde_json::json;
 use super::client::Ask;
 use super::frames::{CLOSE, CONTINUATION, PING, TEXT, put_frame};
 use super::ledger::{Fate, Published, Publisher};
-use super::setting::{CHANNELS, GUARDED, IDLE, OPEN, token};
+use super::setting::{ADMIN, CHANNELS, ECHO, GUARDED, IDLE, OPEN, token};
 use super::world::World;
 
 /// Bytes that a client has on the way at most before it waits.
@@ -24,8 +24,11 @@ impl World {
         if link.up.len() > UP_BYTES_MAX {
             return;
         }
-        if client.endpoint == CHANNELS {
-            return self.act_in_channels(number);
+        match client.endpoint {
+            CHANNELS => return self.act_in_channels(number),
+            ECHO => return self.act_in_echo(number),
+            ADMIN => return self.act_as_operator(number),
+            _ => {}
         }
         match self.random.below(20) {
             0..=7 => self.send_message(number),
@@ -47,9 +50,13 @@ impl World {
 
     /// Sends a text, in a frame or several, with a ping in between or not.
     pub fn say(&mut self, number: usize, text: &str) {
-        self.note(|| format!("client {number} says {text:.160}"));
         // A binary frame is read like a text frame.
         let opcode = if self.random.one_in(10) { 2 } else { TEXT };
+        self.say_as(number, opcode, text);
+    }
+
+    pub fn say_as(&mut self, number: usize, opcode: u8, text: &str) {
+        self.note(|| format!("client {number} says {text:.160}"));
         let (mut rest, mut first) = (text.as_bytes(), true);
         while first || !rest.is_empty() {
             let fragmented = self.random.one_in(6);
@@ -156,12 +163,13 @@ impl World {
         let bad = !self.setting.calm && self.random.one_in(6);
         let short = !bad && !self.setting.calm && self.random.one_in(6);
         let again = client.user.clone().filter(|_| !self.random.one_in(4));
-        let user = again.unwrap_or_else(|| format!("u{number}-{}", client.next_id));
+        let user = again.unwrap_or_else(|| self.draw_user());
+        let tenant = self.draw_tenant();
         let seconds = if short { self.now.mono_ms / 1000 + 1 } else { 100_000 };
         let token = if bad && self.random.one_in(2) {
             "x.y.z".into()
         } else {
-            token(&user, if bad { IDLE } else { "acme" }, seconds)
+            token(&user, if bad { Some(IDLE) } else { tenant.as_deref() }, seconds)
         };
         let client = &mut self.clients[number];
         client.bad_tokens += u8::from(bad);
@@ -169,7 +177,7 @@ impl World {
         if !bad {
             client.user_to_be = certain.then(|| Some(user.clone()));
         }
-        let user = (!bad).then_some(user);
+        let user = (!bad).then_some((tenant, user));
         let mut request = json!({"type": "auth", "token": token});
         self.ask(number, &mut request, Ask::Auth { user, short });
     }

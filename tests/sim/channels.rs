@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::addressed::SAID;
 use super::client::{Client, Rules};
 use super::ledger::{Fate, Ledger, Published, Publisher};
 use super::world::World;
@@ -13,6 +14,8 @@ pub enum Said {
     Ping,
     Join(String),
     Leave(String),
+    /// Types of notifications.
+    Notifications(Vec<String>),
     /// Wrong in itself.
     Nonsense,
     /// A message, which is answered only where it is refused.
@@ -38,7 +41,13 @@ impl World {
                 self.say_in_channels(number, &text, Said::Leave(channel));
             }
             10 => self.say_in_channels(number, &json!({"type": "ping"}), Said::Ping),
-            11 => self.ping(number),
+            11 if self.random.one_in(2) => self.ping(number),
+            11 => {
+                let types = self.random.pick(&[vec!["a"], vec!["b", "a", "b"], vec![]]);
+                let text = json!({"type": "subscribe_notifications", "data": {"types": types}});
+                let types = types.into_iter().map(Into::into).collect();
+                self.say_in_channels(number, &text, Said::Notifications(types));
+            }
             12 | 13 => self.clients[number].reading = self.draw_reading(),
             14 if !self.setting.calm => {
                 if self.random.one_in(6) {
@@ -95,6 +104,12 @@ impl Client {
     ) {
         let value: Value = serde_json::from_str(text).expect("the server sends JSON");
         let (kind, data) = (value["type"].as_str().expect("a type"), &value["data"]);
+        if kind == SAID {
+            // As it was said, with nothing added.
+            assert_eq!(value.as_object().map(serde_json::Map::len), Some(2), "{text}");
+            assert!(self.greeted, "the connection's name comes first");
+            return self.hear_said(number, data, None, ledger);
+        }
         let greeted = std::mem::replace(&mut self.greeted, true);
         assert_eq!(greeted, kind != "connection", "the connection's name comes first, and once");
         let at = data["timestamp"].as_str();
@@ -160,6 +175,16 @@ impl Client {
                 assert_eq!(channel, Some(&*name));
                 self.view.remove(&name);
             }
+            ("notifications_subscribed", Said::Notifications(types)) => {
+                assert_eq!(data["types"], json!(types));
+                let who = self.tenant.as_ref().zip(self.user.as_ref());
+                let (tenant, user) = who.expect("only who is somebody has notifications");
+                let at = ledger.tick();
+                for kind in types {
+                    let name = format!("notifications:{tenant}:{user}:{kind}");
+                    self.view.entry(name).or_insert(at);
+                }
+            }
             (kind, said) => panic!("{kind} is no answer to {said:?}"),
         }
     }
@@ -168,9 +193,13 @@ impl Client {
         match (why, self.next_said(ledger, rules)) {
             ("Rate limit exceeded", _) => assert!(rules.setting.rated),
             ("Access denied to channel", Said::Join(name)) => {
-                assert!(name.contains('*') || rules.setting.is_asked(self.endpoint), "{name}");
+                let asked = rules.setting.is_asked(self.endpoint);
+                let own = self.tenant.as_ref().map(|tenant| format!("tenant:{tenant}:"));
+                let is_own = own.is_some_and(|own| name.starts_with(&own));
+                assert!(name.contains('*') || asked && !is_own, "{name}");
             }
-            ("Too many subscriptions", Said::Join(_))
+            ("Access denied to channel", Said::Notifications(_)) => assert!(self.user.is_none()),
+            ("Too many subscriptions", Said::Join(_) | Said::Notifications(_))
             | ("Invalid message format" | "Unknown message type: dance", Said::Nonsense) => {}
             (why, said) => panic!("{why} is no answer to {said:?}"),
         }

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
+use super::addressed::SAID;
 use super::channels::Said;
 use super::frames::Parser;
 use super::ledger::{Fate, Ledger, Publisher};
+use super::operators::Request;
 use super::setting::{EVENTS, GUARDED, Setting, matches};
 
 /// How it takes what comes.
@@ -24,9 +26,10 @@ pub enum Reading {
 #[derive(Debug)]
 pub enum Ask {
     Ping,
-    /// The user of a good token, or `None` for a bad one; whether it may be over when it arrives.
+    /// The tenant and user of a good token, or `None` for a bad one; whether it may be over when it
+    /// arrives.
     Auth {
-        user: Option<String>,
+        user: Option<(Option<String>, String)>,
         short: bool,
     },
     Subscribe(VecDeque<String>),
@@ -46,16 +49,25 @@ pub struct Client {
     pub silent: BTreeMap<u64, Vec<usize>>,
     /// In the dialect `channels`: what is not answered.
     pub said: VecDeque<Said>,
+    /// In the dialect `echo`: what has not come back.
+    pub echoes: VecDeque<String>,
+    /// In the dialect `admin`: what is not answered.
+    pub requests: VecDeque<Request>,
     /// In the dialect `channels`: it was told its connection's name.
     pub greeted: bool,
     /// Subscriptions, with the moment at which the reply was seen.
     pub view: BTreeMap<String, u64>,
     pub received: Vec<usize>,
+    /// Announcements that it has heard.
+    pub heard: u64,
     newest: BTreeMap<(Publisher, usize), usize>,
     pub pings: VecDeque<Vec<u8>>,
     pub next_id: u64,
     /// Who it is, as it was told.
     pub user: Option<String>,
+    pub tenant: Option<String>,
+    /// The moment since which it is nobody else.
+    pub known_since: u64,
     /// Who it will be when all it has sent is read; `None`: not certain.
     pub user_to_be: Option<Option<String>>,
     pub reading: Reading,
@@ -79,21 +91,31 @@ pub struct Rules<'r> {
 }
 
 impl Client {
-    pub fn new(endpoint: u8, user: Option<String>, compression: bool) -> Self {
+    pub fn new(
+        endpoint: u8,
+        (tenant, user): (Option<String>, Option<String>),
+        compression: bool,
+        known_since: u64,
+    ) -> Self {
         Self {
             endpoint,
             parser: Parser::new(compression),
             asks: BTreeMap::new(),
             silent: BTreeMap::new(),
             said: VecDeque::new(),
+            echoes: VecDeque::new(),
+            requests: VecDeque::new(),
             greeted: false,
             view: BTreeMap::new(),
             received: Vec::new(),
+            heard: 0,
             newest: BTreeMap::new(),
             pings: VecDeque::new(),
             next_id: 0,
             user_to_be: Some(user.clone()),
             user,
+            tenant,
+            known_since,
             reading: Reading::Fast,
             mute: false,
             rambled: false,
@@ -116,6 +138,11 @@ impl Client {
         let kind = value["type"].as_str().expect("a type");
         assert!(value["timestamp"].as_str().is_some_and(|at| at.len() == 24), "{text}");
         match (kind, value["id"].as_u64()) {
+            (SAID, None) => self.hear_said(number, &value["data"], value["topic"].as_str(), ledger),
+            ("message", None) if value["eventType"] == SAID => {
+                assert_eq!(value["metadata"], serde_json::json!({}));
+                self.hear_said(number, &value["data"], value["topic"].as_str(), ledger);
+            }
             ("message", None) => self.on_message(number, &value, ledger, rules),
             (_, Some(id)) => {
                 for published in self.silent.remove(&id).unwrap_or_default() {
@@ -157,9 +184,12 @@ impl Client {
         let topic = value["topic"].as_str();
         match (kind, ask) {
             ("pong", Ask::Ping) => false,
-            ("auth_success", Ask::Auth { user: user @ Some(_), .. }) => {
-                assert_eq!(value["userId"].as_str(), user.as_deref());
-                self.user.clone_from(user);
+            ("auth_success", Ask::Auth { user: Some((tenant, user)), .. }) => {
+                assert_eq!(value["userId"].as_str(), Some(&**user));
+                if self.user.as_ref() != Some(user) || self.tenant != *tenant {
+                    self.known_since = ledger.tick();
+                }
+                (self.user, self.tenant) = (Some(user.clone()), tenant.clone());
                 false
             }
             ("auth_error", Ask::Auth { user, short }) => {
@@ -222,7 +252,13 @@ impl Client {
                 ledger.messages[*published].fate = Fate::Refused;
                 false
             }
-            (Some(403), Ask::Publish(published)) if asked => {
+            (Some(403), Ask::Publish(published))
+                if asked
+                    || guarded && {
+                        let topic = ledger.messages[*published].topic;
+                        Setting::is_protected(&rules.setting.topics[topic])
+                    } =>
+            {
                 ledger.messages[*published].fate = Fate::Refused;
                 false
             }
@@ -235,6 +271,24 @@ impl Client {
             }
             (code, ask) => panic!("error {code:?} is no answer to {ask:?}"),
         }
+    }
+
+    /// Takes an announcement; `topic` is what stands there in place of one.
+    pub fn hear_said(
+        &mut self,
+        number: usize,
+        data: &Value,
+        topic: Option<&str>,
+        ledger: &mut Ledger,
+    ) {
+        let at = data["a"].as_u64().expect("an announcement of this run") as usize;
+        let said = &mut ledger.addressed[at];
+        assert!(said.code.is_none(), "{at} is no announcement");
+        if topic.is_some() {
+            said.check_label(topic);
+        }
+        said.reach(number, self);
+        self.heard += 1;
     }
 
     /// Takes a delivery.

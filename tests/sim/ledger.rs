@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::addressed::Addressed;
+
 /// Who published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Publisher {
@@ -51,6 +53,8 @@ pub struct Published {
 #[derive(Default)]
 pub struct Ledger {
     pub messages: Vec<Published>,
+    /// Announcements and disconnects.
+    pub addressed: Vec<Addressed>,
     /// Counts what clients say and hear: the order of what they can know.
     pub events: u64,
 }

@@ -11,6 +11,7 @@
 #![allow(clippy::option_option, clippy::struct_excessive_bools)]
 
 mod acts;
+mod addressed;
 mod channels;
 mod client;
 mod frames;
@@ -18,6 +19,8 @@ mod frames;
 mod guarded;
 mod ledger;
 mod network;
+mod operators;
+mod people;
 mod random;
 mod run;
 mod setting;

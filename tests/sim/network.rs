@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use shardwire::mail::ConnKey;
+use shardwire::mail::{Address, ConnKey};
 use shardwire::shard::{Port, Sent};
 
 use super::random::Random;
@@ -14,6 +14,7 @@ use super::random::Random;
 /// One connection as the network knows it.
 pub struct Link {
     pub key: ConnKey,
+    pub at: Address,
     pub address: IpAddr,
     /// On its way to the client.
     pub down: VecDeque<u8>,
@@ -65,6 +66,7 @@ impl Net {
         places[slot] = Some(self.links.len());
         self.links.push(Link {
             key,
+            at: Address { shard, conn: key },
             address,
             down: VecDeque::new(),
             down_max,

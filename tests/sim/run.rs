@@ -34,6 +34,8 @@ pub fn play(random: Random, steps: u64, trace: Trace) {
     }
     if !world.setting.early_drain {
         world.rest();
+        world.judge_people();
+        world.rest();
         world.judge();
     }
     world.end();
@@ -70,6 +72,7 @@ impl World {
                 self.pass(ms);
             }
             37 if self.clients.is_empty() => self.connect(),
+            38 => self.act_on_people(shard),
             _ => {}
         }
     }
@@ -122,11 +125,17 @@ impl World {
         let links = self.net.links.iter().zip(&self.clients);
         self.is_mail_gone()
             && self.shards.iter().all(|shard| !shard.is_dirty() && !shard.is_ending())
-            && self.tickets.is_empty()
+            && self.is_settled()
             && links.filter(|(link, _)| link.closed_ms.is_none()).all(|(link, _)| {
                 let still = !link.is_readable() && !link.owed_writable && link.down.is_empty();
                 still && !link.paused
             })
+    }
+
+    /// Whether nothing is between shards, and the server side awaits nothing.
+    pub fn is_settled(&self) -> bool {
+        let awaits = !(self.tickets.is_empty() && self.said.is_empty() && self.reports.is_empty());
+        !awaits && self.is_mail_gone()
     }
 
     fn is_mail_gone(&self) -> bool {
@@ -144,6 +153,8 @@ impl World {
                 "client {number}: {:?}",
                 client.said
             );
+            assert!(client.echoes.is_empty() || self.setting.rated, "client {number}");
+            assert!(client.requests.is_empty(), "client {number}: {:?}", client.requests);
             assert!(client.asks.is_empty(), "client {number} has no answer to {:?}", client.asks);
             let inbox = format!("user.{}.inbox", client.user.as_deref().unwrap_or_default());
             for topic in client.view.keys().filter(|topic| topic.starts_with("user.")) {
@@ -163,12 +174,14 @@ impl World {
         assert!(missing <= dropped_live, "{missing} messages missing, {dropped_live} dropped");
         assert!(dropped_live == 0 || self.setting.slow != SlowConsumerPolicy::Disconnect);
         let dropped = dropped_live + count(|it| it.dropped_disconnect_total.get());
-        let received: usize = self.clients.iter().map(|client| client.received.len()).sum();
+        let received = self.clients.iter().map(|it| it.received.len() as u64 + it.heard);
+        let received: u64 = received.sum();
         let queued = count(|it| it.deliveries_total.get());
-        assert!(received as u64 <= queued);
+        assert!(received <= queued);
         if !self.lossy {
-            assert_eq!(queued, received as u64 + dropped, "queued = received + dropped");
+            assert_eq!(queued, received + dropped, "queued = received + dropped");
         }
+        self.judge_addressed(dropped);
         for message in &self.ledger.messages {
             assert!(message.fate != Fate::Refused || message.received == 0);
             if let Publisher::Server(_) = message.by
@@ -228,6 +241,13 @@ impl World {
                     self.note(|| format!("client {number} misses message {at}"));
                 }
             }
+            for (at, said) in self.ledger.addressed.iter().enumerate() {
+                let promised = said.code.is_none() && said.must_reach(number, client);
+                if promised && !said.reached.contains(&number) {
+                    missing += 1;
+                    self.note(|| format!("client {number} misses announcement {at}"));
+                }
+            }
         }
         missing
     }
@@ -282,7 +302,7 @@ impl World {
             assert!(mailbox.is_empty() && shard.is_draining() && !shard.is_congested());
         }
         assert!(self.clients.iter().all(|client| client.over), "someone is still connected");
-        assert!(self.tickets.is_empty(), "someone still waits for a settlement");
+        assert!(self.is_settled(), "someone still waits for a settlement");
         for topic in &self.setting.topics {
             assert!(self.interest.shards(topic, name_hash(topic)).is_empty());
         }

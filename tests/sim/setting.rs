@@ -19,8 +19,14 @@ pub const EVENTS: u8 = 2;
 pub const CHANNELS: u8 = 3;
 /// The number of another endpoint where nobody needs a token, but a webhook may be asked.
 const ASKED: u8 = 4;
+/// The number of the endpoint of the dialect `echo`.
+pub const ECHO: u8 = 5;
+/// The number of the endpoint of the dialect `admin`.
+pub const ADMIN: u8 = 6;
 /// Endpoints.
-pub const ENDPOINTS: u64 = 1 + ASKED as u64;
+pub const ENDPOINTS: u64 = 1 + ADMIN as u64;
+/// Tenants that are let in.
+pub const TENANTS: [&str; 2] = ["acme", "beta"];
 /// A tenant that is not let in.
 pub const IDLE: &str = "idle";
 
@@ -93,6 +99,10 @@ impl Setting {
             let path = format!("/{}", policy.endpoints.len());
             policy.endpoints.push(Endpoint::new(path, dialect, false, rules));
         }
+        for (dialect, wants_token) in [(Dialect::Echo, false), (Dialect::Admin, true)] {
+            let path = format!("/{}", policy.endpoints.len());
+            policy.endpoints.push(Endpoint::new(path, dialect, wants_token, Rules::open()));
+        }
         policy.webhook_timeout_ms = self.timeout_ms;
         policy.tenants = Tenants::new(None, &[IDLE.into()]);
         policy.outbox =
@@ -120,6 +130,11 @@ impl Setting {
         self.timeout_ms.is_some() && (EVENTS..=ASKED).contains(&endpoint)
     }
 
+    /// Whether a topic is protected, and granted by the dialect `channels` alone.
+    pub fn is_protected(topic: &str) -> bool {
+        topic.starts_with("notifications:") || topic.starts_with("tenant:")
+    }
+
     /// Whether a topic has a history.
     pub fn has_history(topic: &str) -> bool {
         topic.split('.').nth(1) == Some("h")
@@ -127,21 +142,29 @@ impl Setting {
 }
 
 /// A token of a user, good for so many seconds from the beginning of the run.
-pub fn token(user: &str, tenant: &str, seconds: u64) -> String {
+pub fn token(user: &str, tenant: Option<&str>, seconds: u64) -> String {
     let expires = START_WALL_MS / 1000 + seconds;
-    guarded::token(&json!({"sub": user, "tenantId": tenant, "exp": expires}))
+    let mut claims = json!({"sub": user, "exp": expires});
+    if let Some(tenant) = tenant {
+        claims["tenantId"] = tenant.into();
+    }
+    guarded::token(&claims)
 }
 
 /// Topics, and patterns that match some of them.
 fn names(random: &mut Random) -> (Vec<String>, Vec<String>) {
     let groups = ["g0", "g1", "g2"];
-    let topics: Vec<String> = (0..random.within(2..9))
+    let mut topics: Vec<String> = (0..random.within(2..9))
         .map(|number| {
             let (group, kind) = (random.pick(&groups), random.pick(&["h", "n", "n"]));
             // The end makes it another home shard in another run.
             format!("{group}.{kind}.{number}-{}", random.below(100))
         })
         .collect();
+    for tenant in TENANTS {
+        topics.push(format!("tenant:{tenant}:room"));
+        topics.push(format!("notifications:{tenant}:u{}:a", random.below(4)));
+    }
     let mut patterns = topics.clone();
     for text in ["**", "*.h.*", "*.n.**", "**.h.**", "x.*"] {
         patterns.push(text.into());

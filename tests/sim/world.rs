@@ -22,12 +22,14 @@ use shardwire::time::{Now, Timestamp};
 use shardwire::topic::TopicBounds;
 use shardwire::wire::deflate::Accepted;
 
+use super::addressed::ENDED;
 use super::client::{Client, Reading, Rules};
 use super::frames::{CLOSE, PONG, ServerFrame, put_frame};
 use super::ledger::{Fate, Ledger, Published, Publisher};
 use super::network::Net;
+use super::people::Report;
 use super::random::Random;
-use super::setting::{CHANNELS, ENDPOINTS, GUARDED, START_WALL_MS, Setting};
+use super::setting::{ADMIN, CHANNELS, ECHO, ENDPOINTS, GUARDED, START_WALL_MS, Setting, TENANTS};
 use super::webhook::Open;
 
 /// The last events of a run, for whoever has to find out what went wrong.
@@ -36,7 +38,7 @@ const TRACE_EVENTS: usize = 120;
 /// The longest that a driver keeps output back.
 const FLUSH_DELAY_MS: u64 = 20;
 /// The number of the node that the shards are of.
-const NODE: u64 = 1;
+pub const NODE: u64 = 1;
 
 /// Nobody sleeps here.
 struct Awake;
@@ -62,6 +64,12 @@ pub struct World {
     pub gone_by_ms: Option<u64>,
     /// Server-side publishes not settled yet.
     pub tickets: BTreeMap<(u8, u64), usize>,
+    /// Announcements not settled yet.
+    pub said: BTreeMap<(u8, u64), usize>,
+    /// Reports that are being made.
+    pub reports: BTreeMap<(u8, u64), Report>,
+    /// What an awaited one came to.
+    pub made: Option<serde_json::Value>,
     /// Questions that the webhook will answer.
     pub questions: Vec<Open>,
     /// All come to rest: the webhook answers at once.
@@ -106,6 +114,9 @@ impl World {
             now,
             gone_by_ms: None,
             tickets: BTreeMap::new(),
+            said: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            made: None,
             questions: Vec::new(),
             resting: false,
             lossy: false,
@@ -139,10 +150,11 @@ impl World {
         let shard = self.random.below(u64::from(self.setting.shards)) as u8;
         let endpoint = self.random.below(ENDPOINTS) as u8;
         let number = self.clients.len();
-        let comes_with_token = [GUARDED, CHANNELS].contains(&endpoint);
-        let user = (comes_with_token && self.random.one_in(2)).then(|| format!("u{number}"));
+        let (tenant, user) = self.draw_identity(endpoint);
         let identity = user.as_ref().map(|user| {
-            let parts = IdentityParts { user_id: user, tenant: Some("acme"), ..Default::default() };
+            let roles: &[&str] = if endpoint == ADMIN { &["admin"] } else { &[] };
+            let tenant = tenant.as_deref();
+            let parts = IdentityParts { user_id: user, tenant, roles, ..Default::default() };
             Identity::new(&parts, TopicBounds::default()).unwrap()
         });
         let compression = self.random.one_in(4);
@@ -159,11 +171,25 @@ impl World {
         if !self.setting.calm && self.random.one_in(8) {
             self.net.links[number].dies_in = Some(self.random.within(1..9000) as usize);
         }
-        let mut client = Client::new(endpoint, user, compression);
+        let since = self.ledger.tick();
+        let mut client = Client::new(endpoint, (tenant, user), compression, since);
         client.mute = !self.setting.calm && self.random.one_in(10);
         client.reading = self.draw_reading();
         self.note(|| format!("client {number} comes to shard {shard}, endpoint {endpoint}"));
         self.clients.push(client);
+    }
+
+    /// The tenant and user whose token a client comes with.
+    fn draw_identity(&mut self, endpoint: u8) -> (Option<String>, Option<String>) {
+        match endpoint {
+            GUARDED if self.random.one_in(2) => (self.draw_tenant(), Some(self.draw_user())),
+            // The door lets in nobody without.
+            CHANNELS if self.random.one_in(2) => {
+                (Some(self.random.pick(&TENANTS).into()), Some(self.draw_user()))
+            }
+            ADMIN => (None, Some("root".into())),
+            _ => (None, None),
+        }
     }
 
     pub fn draw_reading(&mut self) -> Reading {
@@ -196,6 +222,7 @@ impl World {
         while let Some(settled) = self.shards[id].settled() {
             self.on_settled(shard, settled);
         }
+        self.take_told(shard);
         self.answer_questions(shard);
         let made = self.metrics[id].mails_sent_total.get() - mails_before;
         let kept = self.metrics[id].mails_spilled.get();
@@ -244,6 +271,11 @@ impl World {
     }
 
     fn on_settled(&mut self, shard: u8, settled: Settled) {
+        if let Some(number) = self.said.remove(&(shard, settled.ticket)) {
+            assert_eq!(settled.position, None);
+            self.ledger.addressed[number].told = Some(settled.delivered);
+            return;
+        }
         let number = self.tickets.remove(&(shard, settled.ticket)).expect("settled once");
         let name = &self.setting.topics[self.ledger.messages[number].topic];
         assert_eq!(settled.position.is_some(), Setting::has_history(name));
@@ -332,6 +364,8 @@ impl World {
                 let rules = Rules { setting, draining: self.gone_by_ms.is_some() };
                 match client.endpoint {
                     CHANNELS => client.hear_in_channels(number, &text, ledger, &rules),
+                    ECHO => client.hear_echo(&text, &rules),
+                    ADMIN => client.hear_as_operator(&text, ledger, &rules),
                     _ => client.hear(number, &text, ledger, &rules),
                 }
             }
@@ -355,8 +389,14 @@ impl World {
     }
 
     /// A close code has its reason.
-    fn check_code(&self, number: usize, code: Option<u16>) {
+    fn check_code(&mut self, number: usize, code: Option<u16>) {
         let client = &self.clients[number];
+        let mut ended = self.ledger.addressed.iter_mut();
+        if let Some(code @ ENDED..) = code
+            && let Some(ended) = ended.find(|it| it.code == Some(code))
+        {
+            return ended.reach(number, client);
+        }
         let draining = self.gone_by_ms.is_some();
         let fits = match code {
             None | Some(1000) => client.close_sent,

@@ -7,6 +7,8 @@
 
 #[path = "../../../sim/acts.rs"]
 mod acts;
+#[path = "../../../sim/addressed.rs"]
+mod addressed;
 #[path = "../../../sim/channels.rs"]
 mod channels;
 #[path = "../../../sim/client.rs"]
@@ -19,6 +21,10 @@ mod guarded;
 mod ledger;
 #[path = "../../../sim/network.rs"]
 mod network;
+#[path = "../../../sim/operators.rs"]
+mod operators;
+#[path = "../../../sim/people.rs"]
+mod people;
 #[path = "../../../sim/random.rs"]
 mod random;
 #[path = "../../../sim/run.rs"]
