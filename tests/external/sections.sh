@@ -54,6 +54,7 @@ section_build() {
 
 section_ws() {
     need_node
+    debian openssl openssl # for certificates
     need_binary
     limit 900 node tests/external/ws/run.mjs
 }

@@ -1,7 +1,7 @@
 // Starts the broker as an operator would, and stops it as a supervisor would.
 //
 // `shardwire serve --config FILE` with WEBSOCKET_PORT=0, its address read from the line
-// `listening on http://HOST:PORT` on standard error; SIGTERM to its pid at the end, and the exit
+// `listening on http://HOST:PORT` (or https) on standard error; SIGTERM to its pid at the end, and the exit
 // status must be 0. Every broker started here is gone when this process is, whatever happens.
 
 import { spawn } from 'node:child_process';
@@ -23,7 +23,11 @@ const STOP_LIMIT_MS = 20_000;
 const LOG_BYTES_MAX = 1 << 20;
 
 const running = new Set();
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+const folders = new Set();
+process.on('exit', () => {
+  running.forEach((child) => child.kill('SIGKILL'));
+  folders.forEach((folder) => rmSync(folder, { recursive: true }));
+});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 // What the tests set unless they set it otherwise: loopback, no bound on connections from there,
@@ -47,14 +51,10 @@ export function configuration(settings = {}) {
 // Starts a broker with these settings (an object of sections) and answers once it listens.
 export async function startBroker(settings = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'shardwire-test-'));
+  folders.add(folder); // to the end, for the file is read again at SIGHUP
   const file = path.join(folder, 'shardwire.toml');
   writeFileSync(file, configuration(settings));
-  try {
-    return await startWithFile(file);
-  } finally {
-    // It has been read by the time the broker listens.
-    rmSync(folder, { recursive: true });
-  }
+  return startWithFile(file);
 }
 
 // The same with a configuration file that is already there.
@@ -90,7 +90,7 @@ class Broker {
     const address = new Promise((resolve) => {
       this.#child.stderr.setEncoding('utf8').on('data', (text) => {
         if (this.#log.length < LOG_BYTES_MAX) this.#log += text;
-        const line = /listening on (http:\/\/[^\s\u001b"]+)/.exec(this.#log);
+        const line = /listening on (https?:\/\/[^\s\u001b"]+)/.exec(this.#log);
         if (line) resolve(line[1]);
       });
     });

@@ -1,14 +1,17 @@
 // HTTP requests to the broker, a connection each, with the body as bytes.
 
 import http from 'node:http';
+import https from 'node:https';
 
 import { API_KEY } from './broker.mjs';
 import { until } from './checks.mjs';
 
-// Asks; answers `{ status, headers, text, json }`, `json` only when the body is JSON.
-export function request(broker, method, path, { body, headers = {} } = {}) {
+// Asks; answers `{ status, headers, text, json }`, `json` only when the body is JSON. Over TLS `ca` is
+// whom to trust.
+export function request(broker, method, path, { body, headers = {}, ca } = {}) {
   return new Promise((resolve, reject) => {
-    const outgoing = http.request(broker.url + path, { method, headers, agent: false });
+    const by = broker.url.startsWith('https:') ? https : http;
+    const outgoing = by.request(broker.url + path, { method, headers, ca, agent: false });
     outgoing.on('error', reject).on('response', async (response) => {
       const chunks = [];
       try {
@@ -33,8 +36,9 @@ export function request(broker, method, path, { body, headers = {} } = {}) {
 export const get = (broker, path, options) => request(broker, 'GET', path, options);
 
 // What the application's back end sends: with its key, an object or JSON text as it is.
-export function api(broker, method, path, body, key = API_KEY) {
+export function api(broker, method, path, body, key = API_KEY, more = {}) {
   return request(broker, method, path, {
+    ...more,
     body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
     headers: {
       ...(key && { Authorization: `Bearer ${key}` }),

@@ -26,6 +26,7 @@ const SUBJECTS = [
   'slow',
   'deflate',
   'doors',
+  'tls',
   'api',
   'addressed',
   'operations',
