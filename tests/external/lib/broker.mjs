@@ -1,8 +1,8 @@
 // Starts the broker as an operator would, and stops it as a supervisor would.
 //
 // `shardwire serve --config FILE` with WEBSOCKET_PORT=0, its address read from the line
-// `listening on http://HOST:PORT` (or https) on standard error; SIGTERM to its pid at the end, and the exit
-// status must be 0. Every broker started here is gone when this process is, whatever happens.
+// `listening on http://HOST:PORT` (or https) on standard error; SIGTERM to its pid at the end, and the
+// exit status must be 0. Every broker started here is gone when this process is, whatever happens.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -63,7 +63,7 @@ export async function startWithFile(file) {
     env: { ...process.env, WEBSOCKET_PORT: '0', JWT_SECRET: SECRET },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const broker = new Broker(child);
+  const broker = new Broker(child, file);
   await broker.listening();
   return broker;
 }
@@ -71,11 +71,13 @@ export async function startWithFile(file) {
 // A running broker.
 class Broker {
   #child;
+  #file;
   #log = '';
   #exited;
 
-  constructor(child) {
+  constructor(child, file) {
     this.#child = child;
+    this.#file = file;
     running.add(child);
     // Resolves with a word for how it ended; never rejects, so nobody has to be listening.
     this.#exited = new Promise((resolve) => {
@@ -111,6 +113,17 @@ class Broker {
   // The end of what it logged.
   get log() {
     return this.#log.slice(-4000);
+  }
+
+  // Has it read other settings; answers once they are in force.
+  async reload(settings) {
+    writeFileSync(this.#file, configuration(settings));
+    const from = this.#log.length;
+    this.#child.kill('SIGHUP');
+    const said = () => /(not )?reloaded: .*/.exec(this.#log.slice(from))?.[0];
+    const end = Date.now() + START_LIMIT_MS;
+    while (!said() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (!said()?.startsWith('reloaded')) throw new Error(`${said()}\n${this.log}`);
   }
 
   // The address of a WebSocket endpoint.

@@ -30,6 +30,7 @@ const SUBJECTS = [
   'api',
   'addressed',
   'operations',
+  'reload',
   'shutdown',
   'shards',
 ];
