@@ -113,14 +113,15 @@ async function figures(broker) {
   await check('stats every so often, each with the id, until everyMs is 0', async () => {
     const it = await operator(broker);
     const first = await ask(it, 'stats', { everyMs: 100 }, 'stream');
-    let before = Date.parse(first.timestamp);
-    for (let n = 0; n < 5; n += 1) {
+    const times = [Date.parse(first.timestamp)];
+    while (times.length <= 5) {
       const { type, id, data } = await it.next();
       same([type, id], ['stats', 'stream']);
-      const at = Date.parse(data.timestamp);
-      must(at - before >= 50 && at - before < 2000, `${at - before} ms between two`);
-      before = at;
+      times.push(Date.parse(data.timestamp));
     }
+    // One may be late, and the next is on time again.
+    const took = times.at(-1) - times[0];
+    must(took >= 450 && took < 5000, `five in ${took} ms`);
     // Other questions are answered in between.
     it.send({ type: 'topics', data: {}, id: 'between' });
     for (let reply; reply?.id !== 'between'; ) reply = await it.next();
