@@ -107,6 +107,8 @@ shard_metrics! {
     messages_received_total: Counter,
     /// Bytes read from clients.
     bytes_received_total: Counter,
+    /// Bytes read from clients that wait for a later turn, or for an answer to what came before.
+    held_bytes: Gauge,
     /// Reads cut short because they caused as much work as one read may.
     reads_cut_total: Counter,
     /// Messages published by this shard's clients and HTTP requests.

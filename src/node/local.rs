@@ -262,6 +262,7 @@ impl Local {
         });
         let congested = shard.is_congested();
         self.metrics().congested_turns_total.add(u64::from(congested));
+        self.metrics().held_bytes.set(sockets.held_bytes() as u64);
         let more_to_read = !ready.is_empty() && !congested;
         *self.ready.borrow_mut() = ready;
 

@@ -102,6 +102,7 @@ pub struct Sockets {
     held: HashMap<u32, Box<[u8]>, RandomState>,
     /// Since it was last asked for.
     closed: bool,
+    held_bytes: usize,
     _waker: Arc<OwnedFd>,
 }
 
@@ -124,6 +125,7 @@ impl Sockets {
             census,
             held: HashMap::default(),
             closed: false,
+            held_bytes: 0,
             _waker: waker,
         })
     }
@@ -219,20 +221,38 @@ impl Sockets {
         std::mem::take(&mut self.closed)
     }
 
-    /// Keeps bytes of a connection to be read again first.
+    /// Keeps bytes of a connection to be read again first, before those that it holds already.
     pub fn hold(&mut self, key: ConnKey, bytes: &[u8]) {
-        if self.get(key).is_some() && !bytes.is_empty() {
-            self.held.insert(key.index, bytes.into());
+        if bytes.is_empty() || self.get(key).is_none() {
+            return;
         }
+        let behind = self.take_held(key.index).unwrap_or_default();
+        let held: Box<[u8]> = [bytes, &behind].concat().into();
+        self.held_bytes += held.len();
+        self.held.insert(key.index, held);
+    }
+
+    /// Bytes that were read of all connections and are held.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn take_held(&mut self, conn: u32) -> Option<Box<[u8]>> {
+        let held = self.held.remove(&conn)?;
+        self.held_bytes -= held.len();
+        Some(held)
     }
 
     /// Reads from a connection into the buffer, which has [`READ_BUFFER_BYTES`].
     pub fn read(&mut self, key: ConnKey, buffer: &mut [u8]) -> Read {
         if self.get(key).is_some()
-            && let Some(held) = self.held.remove(&key.index)
+            && let Some(held) = self.take_held(key.index)
         {
-            buffer[..held.len()].copy_from_slice(&held);
-            return Read::More(held.len());
+            // What came with a handshake may be more than one read.
+            let (first, rest) = held.split_at(held.len().min(buffer.len()));
+            buffer[..first.len()].copy_from_slice(first);
+            self.hold(key, rest);
+            return Read::More(first.len());
         }
         if self.get(key).is_none() {
             return Read::Nothing;
@@ -322,6 +342,41 @@ impl Port for Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             *socket = Socket::NONE;
         }
-        self.held.remove(&conn);
+        self.take_held(conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn more_is_held_than_one_read_takes() {
+        let (_waker, watched) = Waker::new().unwrap();
+        let mut sockets = Sockets::new(watched, Arc::new(Census::new(1, 0))).unwrap();
+        let (fd, mut client) = UnixStream::pair().unwrap();
+        let key = ConnKey { index: 3, generation: 0 };
+        sockets.insert(key, Wire { fd: fd.into(), tls: None }).unwrap();
+        let early: Vec<u8> = (0..2 * READ_BUFFER_BYTES + 10).map(|at| at as u8).collect();
+        sockets.hold(key, &early);
+        client.write_all(b"later").unwrap();
+        let (mut buffer, mut came) = (vec![0; READ_BUFFER_BYTES], Vec::new());
+        loop {
+            assert_eq!(sockets.held_bytes(), early.len() - came.len().min(early.len()));
+            match sockets.read(key, &mut buffer) {
+                Read::More(bytes) => {
+                    // Not all is taken at once, as where it causes much work.
+                    let taken = bytes.div_ceil(3);
+                    came.extend_from_slice(&buffer[..taken]);
+                    sockets.hold(key, &buffer[taken..bytes]);
+                }
+                Read::Drained(bytes) => break came.extend_from_slice(&buffer[..bytes]),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(came, [&early, &b"later"[..]].concat());
     }
 }
