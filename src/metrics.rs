@@ -117,6 +117,12 @@ shard_metrics! {
     publishes_refused_total: Counter,
     /// Questions for the webhook that were denied because too many waited.
     questions_refused_total: Counter,
+    /// Inquiries of operators and HTTP requests that shards have not answered yet.
+    inquiries_open: Gauge,
+    /// Inquiries refused because too many were open or mail could not be sent.
+    inquiries_refused_total: Counter,
+    /// Requests of operators refused because too many of the same connection waited.
+    operator_requests_refused_total: Counter,
     /// Times that new connections waited because too many were in HTTP.
     accept_waits_total: Counter,
     /// HTTP connections cut before they had asked, for others or their own address's share.

@@ -107,6 +107,7 @@ impl Hub {
     ) -> Result<u64, Refusal> {
         debug_assert!(!of.is_empty() && of.iter().all(|shard| shard < self.shards), "{of:?}");
         if self.post.congested() || self.inquiries.open() >= INQUIRIES_MAX {
+            self.metrics.inquiries_refused_total.add(1);
             return Err(Refusal::Overloaded);
         }
         let ticket = self.inquiries.begin(of, asker);

@@ -355,6 +355,7 @@ impl Shard {
         let hub = &mut self.hub;
         hub.post.flush();
         hub.metrics.mails_spilled.set(hub.post.spilled() as u64);
+        hub.metrics.inquiries_open.set(hub.inquiries.open() as u64);
     }
 
     /// Whether the turn holds as much as it may and is to be flushed before more is published.

@@ -144,6 +144,11 @@ async fn converse(
         let announced = Box::pin(announced_by(local, &mut stream, place));
         match tokio::time::timeout_at(by, announced).await {
             Ok(Ok(client)) => peer = client.unwrap_or(peer),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                local.metrics().handshakes_cut_total.add(1);
+                tracing::debug!(%peer, "an address behind a proxy whose share is full");
+                return;
+            }
             Ok(Err(error)) => {
                 local.metrics().proxy_headers_refused_total.add(1);
                 tracing::debug!(%peer, %error, "a proxy without a PROXY header");
@@ -208,7 +213,7 @@ async fn talk(
 }
 
 /// Whom a listed proxy speaks for: the address in its PROXY header, whose share the place counts
-/// in unless it is a listed proxy itself.
+/// in unless it is a listed proxy itself; of kind `QuotaExceeded` the error that this share is full.
 async fn announced_by(
     local: &Local,
     stream: &mut TcpStream,

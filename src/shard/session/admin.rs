@@ -175,6 +175,7 @@ impl Hub {
         let session = self.operators.sessions.entry(key).or_default();
         if session.waiting.len() >= OPERATOR_REQUESTS_MAX {
             // Out of turn: what would wait its turn has no room.
+            self.metrics.operator_requests_refused_total.add(1);
             return self.refuse_operator(key, &task.head, Refusal::Overloaded);
         }
         session.waiting.push_back(task);
