@@ -3,6 +3,8 @@
 //! Everything here belongs to one thread. HTTP tasks borrow the shard between turns, never across
 //! an await. The turn is the order of design section 2: mail, sockets, deadlines, then one flush.
 
+mod outside;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -16,18 +18,13 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
-use crate::audience::Audience;
-use crate::close::Refusal;
-use crate::interest::ShardSet;
 use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
 use crate::mail::{Answer, ConnKey};
 use crate::mailbox::Mailbox;
-use crate::message::Publication;
 use crate::metrics::ShardMetrics;
 use crate::node::clock;
 use crate::node::common::Common;
 use crate::node::sockets::{Read, Sockets, Wire};
-use crate::query::Query;
 use crate::shard::{Arrival, Settled, Shard, Told};
 use crate::time::Now;
 
@@ -76,63 +73,6 @@ impl Local {
     /// The shard's counters.
     pub(super) fn metrics(&self) -> &ShardMetrics {
         &self.common.metrics[usize::from(self.id)]
-    }
-
-    /// Publishes for the server side; gives what awaits the number of deliveries. A turn that holds
-    /// as much as it may is flushed, so that a batch is never one turn of its own size.
-    ///
-    /// # Errors
-    /// As [`Shard::publish`].
-    pub(super) fn publish(
-        &self,
-        publication: &Publication<'_>,
-    ) -> Result<oneshot::Receiver<Settled>, Refusal> {
-        let now = clock::now();
-        let shard = &mut *self.shard.borrow_mut();
-        let published = shard.publish(now, publication);
-        let ticket = published.inspect_err(|_| self.metrics().publishes_refused_total.add(1))?;
-        if shard.is_full() {
-            shard.flush(now, &mut *self.sockets.borrow_mut());
-        }
-        let (sender, receiver) = oneshot::channel();
-        self.awaited.borrow_mut().insert(ticket, sender);
-        Ok(receiver)
-    }
-
-    /// Says something to an audience; gives what awaits the number of deliveries.
-    ///
-    /// # Errors
-    /// As [`Shard::announce`].
-    pub(super) fn announce(
-        &self,
-        publication: &Publication<'_>,
-        audience: &Arc<Audience>,
-    ) -> Result<oneshot::Receiver<Settled>, Refusal> {
-        let announced = self.shard.borrow_mut().announce(clock::now(), publication, audience);
-        let ticket = announced.inspect_err(|_| self.metrics().publishes_refused_total.add(1))?;
-        let (sender, receiver) = oneshot::channel();
-        self.awaited.borrow_mut().insert(ticket, sender);
-        Ok(receiver)
-    }
-
-    /// Asks shards; gives what awaits their answers.
-    ///
-    /// # Errors
-    /// As [`Shard::inquire`].
-    pub(super) fn inquire(
-        &self,
-        query: &Arc<Query>,
-        of: ShardSet,
-    ) -> Result<oneshot::Receiver<Told>, Refusal> {
-        let ticket = self.shard.borrow_mut().inquire(clock::now(), query, of)?;
-        let (sender, receiver) = oneshot::channel();
-        self.inquired.borrow_mut().insert(ticket, sender);
-        Ok(receiver)
-    }
-
-    /// Whether a batch must wait before it goes on: mail for other shards is kept back.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.shard.borrow().has_unsent_mail()
     }
 
     /// Makes the runtime watch the shard's epoll.
@@ -270,14 +210,26 @@ impl Local {
             shard.advance(now, sockets);
         }
         let more_deadlines = shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms);
+        self.put_questions(shard, now);
         self.flush(shard, sockets);
-        let resumed = self.pass_on(shard, sockets, now);
+        let resumed = self.pass_on(shard, sockets);
         more_mail || more_events || more_to_read || more_deadlines || resumed || shard.is_ending()
+    }
+
+    /// Puts the turn's questions to the webhook, before the flush: what has no room is denied at
+    /// once, and whoever asked hears it now.
+    fn put_questions(&self, shard: &mut Shard, now: Now) {
+        while let Some(asked) = shard.question() {
+            if let Err(asked) = self.common.control.ask(asked) {
+                self.metrics().questions_refused_total.add(1);
+                shard.answered(now, asked.ticket, Answer::NO);
+            }
+        }
     }
 
     /// Hands out what the turn brought for others than its clients; whether it lets clients be read
     /// again.
-    fn pass_on(&self, shard: &mut Shard, sockets: &mut Sockets, now: Now) -> bool {
+    fn pass_on(&self, shard: &mut Shard, sockets: &mut Sockets) -> bool {
         // Whoever asked may have gone away.
         while let Some(settled) = shard.settled() {
             if let Some(sender) = self.awaited.borrow_mut().remove(&settled.ticket) {
@@ -287,12 +239,6 @@ impl Local {
         while let Some(told) = shard.told() {
             if let Some(sender) = self.inquired.borrow_mut().remove(&told.ticket) {
                 let _ = sender.send(told);
-            }
-        }
-        while let Some(asked) = shard.question() {
-            if let Err(asked) = self.common.control.ask(asked) {
-                self.metrics().questions_refused_total.add(1);
-                shard.answered(now, asked.ticket, Answer::NO);
             }
         }
         let mut resumed = false;
@@ -360,8 +306,9 @@ impl Local {
             let since = self.dirty_since.get().unwrap_or_else(Instant::now);
             self.dirty_since.set(Some(since));
             if since.elapsed() < delay {
-                shard.send_mail();
-                shard.end_some(clock::now(), sockets);
+                let now = clock::now();
+                shard.send_mail(now);
+                shard.end_some(now, sockets);
                 return;
             }
         }
@@ -405,3 +352,6 @@ const GIVE_BACK_EVERY_MS: u64 = SLEEP_MS_MAX / 2;
 
 /// An allocation that has pages of its own; none of them is ever touched.
 const GIVE_BACK_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -253,8 +253,8 @@ impl Shard {
         self.hub.inquiries.told()
     }
 
-    /// A question that is to be put to the webhook; to be taken until there is none, at the end of
-    /// each turn. Each is to be answered with [`Shard::answered`] or by mail, soon or never.
+    /// A question that is to be put to the webhook; to be taken until there is none, in each turn.
+    /// Each is to be answered with [`Shard::answered`] or by mail, soon or never.
     pub fn question(&mut self) -> Option<Asked> {
         self.hub.asking.question()
     }
@@ -324,7 +324,7 @@ impl Shard {
         let timers = self.hub.wheel.next().map(Tick::ms);
         let history = self.hub.history.sweep_due_ms();
         let figures = if self.hub.has_operators_answers() {
-            // More than one flush takes up.
+            // More than one turn takes up.
             Some(0)
         } else {
             self.hub.operators.due_ms()
@@ -343,15 +343,16 @@ impl Shard {
     /// Ends a turn: mail goes out; each connection with something queued gets it, in one send; some
     /// of those that are over are closed.
     pub fn flush(&mut self, now: Now, port: &mut impl Port) {
-        self.hub.answer_operators(now);
         // First, so that other shards send while this one does.
-        self.send_mail();
+        self.send_mail(now);
         self.hub.flush(now, port);
         self.hub.metrics.turns_total.add(1);
     }
 
-    /// Sends the turn's mail without flushing connections, where their output is to gather.
-    pub fn send_mail(&mut self) {
+    /// Goes on with what operators asked, and sends the turn's mail, without flushing connections,
+    /// where their output is to gather.
+    pub fn send_mail(&mut self, now: Now) {
+        self.hub.answer_operators(now);
         let hub = &mut self.hub;
         hub.post.flush();
         hub.metrics.mails_spilled.set(hub.post.spilled() as u64);

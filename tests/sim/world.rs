@@ -216,7 +216,7 @@ impl World {
         if whole || !self.random.one_in(6) {
             self.shards[id].flush(self.now, &mut self.net.sockets(shard));
         } else {
-            self.shards[id].send_mail();
+            self.shards[id].send_mail(self.now);
             self.shards[id].end_some(self.now, &mut self.net.sockets(shard));
         }
         while let Some(settled) = self.shards[id].settled() {

@@ -3,7 +3,7 @@
 //! A question may need several shards, and some more than one round of them: a session carries out
 //! one request at a time and answers in their order. `report` knows whom to ask and makes the text;
 //! what the shards tell comes with the inquiries and receipts of this shard, and is taken up at the
-//! next flush. Few connections are an operator's: what is kept for them stands here and not in the
+//! turn's end. Few connections are an operator's: what is kept for them stands here and not in the
 //! slot. Contract: protocols.md section 11, "`admin` dialect".
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
