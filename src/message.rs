@@ -67,6 +67,22 @@ impl<'a> Publication<'a> {
     }
 }
 
+/// What a client wants published, before it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// The topic's name, decoded.
+    pub topic: &'a str,
+    /// Any JSON value as written.
+    pub data: &'a str,
+    /// The members of `metadata` as written, without the braces and without any `senderId`; empty
+    /// where there are none.
+    pub metadata: &'a str,
+    /// The event's type, a JSON string as written with its quotes.
+    pub event: Option<&'a str>,
+    /// Whether the publisher wants its own message too, when it subscribes to the topic.
+    pub echo: bool,
+}
+
 /// A publication that owns its text: what travels between shards and stays in a history.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each tells of one part")]

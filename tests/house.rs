@@ -125,16 +125,28 @@ fn forbidden(path: &str, used: &str, is_test: bool) -> Option<&'static str> {
     }
     let allowed = MAY_USE.iter().chain(ABOVE).find(|(name, _)| *name == folder);
     match allowed {
-        Some((_, allowed)) if allowed.contains(&target) => None,
+        Some((_, allowed)) if allowed.contains(&target) => spoken(path, used),
         Some(_) => Some("imports go downwards only"),
         None => Some("a root word stands below every folder"),
     }
 }
 
+/// The codecs of `wire` that are a dialect's.
+const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "engineio", "socketio"];
+
+/// In a shard a dialect's words are used in its own session, in what is told in all of them, and by
+/// the encoder.
+fn spoken(path: &str, used: &str) -> Option<&'static str> {
+    let dialect = used.strip_prefix("crate::wire::")?.split("::").next()?;
+    let inside = path.strip_prefix("shard/")?;
+    let own = inside.strip_prefix("session/").map(|name| name.trim_end_matches(".rs"));
+    let speaks = inside == "encoder.rs" || own.is_some_and(|it| it == dialect || it == "notice");
+    (DIALECTS.contains(&dialect) && !speaks).then_some("a dialect is spoken in its own session")
+}
+
 /// A bus never uses another bus, a dialect never another dialect.
 fn sibling(path: &str, used: &str) -> Option<&'static str> {
     const SHARED: &[&str] = &["json", "frame", "deflate"];
-    const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "engineio", "socketio"];
     const BUSES: &[&str] = &["memory", "redis", "nats", "rabbitmq", "socketio_redis"];
     let own = path.split('/').nth(1)?.trim_end_matches(".rs");
     let mut parts = used.split("::").skip(1);
@@ -293,6 +305,8 @@ fn what_breaks_a_rule_is_told() {
         ("wire/events.rs", "use crate::wire::topics::encode;"),
         ("wire/json/mod.rs", "use crate::wire::topics;"),
         ("node/mod.rs", "use crate::cli::serve;"),
+        ("shard/session/channels.rs", "use crate::wire::topics::Request;"),
+        ("shard/fanout.rs", "use crate::wire::{frame, topics as dialect};"),
         ("load/conductor/tally.rs", "use crate::load::report::table;"),
         ("load/scenario.rs", "use crate::load::{floor::Mode, stamp};"),
         ("topic.rs", "use crate::wire::json;"),
@@ -320,10 +334,9 @@ fn what_breaks_a_rule_is_told() {
 fn what_keeps_the_rules_is_not() {
     for (path, code) in [
         ("wire/frame.rs", "use crate::close::Close;\nuse std::time::Duration;"),
-        (
-            "shard/hub.rs",
-            "use crate::auth::Identity;\nuse crate::wire::{frame, topics as dialect};",
-        ),
+        ("shard/hub.rs", "use crate::auth::Identity;\nuse crate::wire::{frame, json};"),
+        ("shard/session/topics.rs", "use crate::wire::{json, topics as dialect};"),
+        ("shard/encoder.rs", "use crate::wire::{channels, events, topics};"),
         ("shard/hub.rs", "// use tokio::time\nconst NAME: &str = \"unsafe; use tokio::net;\";"),
         ("shard/hub.rs", "const QUOTE: char = '\"';\nuse crate::shard::slot::Slot;"),
         ("shard/hub.rs", "use std::net::{IpAddr, SocketAddr};"),

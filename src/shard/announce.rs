@@ -13,9 +13,8 @@ use crate::config::Dialect;
 use crate::interest::ShardSet;
 use crate::mail::{ConnKey, Delivery, Receipt};
 use crate::message::{Message, Publication};
-use crate::shard::encoder::LANES;
+use crate::shard::encoder::Encoded;
 use crate::shard::hub::Hub;
-use crate::shard::outbox::Range;
 use crate::shard::receipts::Part;
 use crate::shard::slot::Phase;
 
@@ -72,7 +71,7 @@ impl Hub {
     /// Queues a message for those of an audience on this shard; says for how many.
     fn hand_to(&mut self, publication: &Publication<'_>, audience: &Audience) -> u64 {
         let Self { people, slots, outbox, encoder, policy, .. } = self;
-        let mut encoded: [Option<Range>; LANES] = [None; LANES];
+        let mut encoded = Encoded::default();
         let mut delivered = 0;
         for conn in people.members(slots, audience) {
             let slot = &mut slots[conn];
@@ -84,15 +83,9 @@ impl Hub {
             if is_mute || endpoint.require_authentication && slot.identity.is_none() {
                 continue;
             }
-            let range = match encoded[usize::from(slot.lane)] {
-                Some(range) => range,
-                None => *encoded[usize::from(slot.lane)].insert(encoder.encode(
-                    outbox,
-                    slot.lane,
-                    publication,
-                    policy.compression_min_bytes,
-                )),
-            };
+            let range = encoded.in_lane(slot.lane, |lane| {
+                encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
+            });
             outbox.queue(conn, &mut slot.pending, range);
             delivered += 1;
         }

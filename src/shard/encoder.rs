@@ -50,6 +50,21 @@ fn window_bits(lane: u8) -> Option<u8> {
     (packing > 0).then(|| 1 + WINDOW_BITS_MAX - packing)
 }
 
+/// Where a publication stands in each lane that it is encoded in.
+#[derive(Default)]
+pub(super) struct Encoded([Option<Range>; LANES]);
+
+impl Encoded {
+    /// Its range in a lane; `encode` is called once a lane.
+    #[inline]
+    pub(super) fn in_lane(&mut self, lane: u8, encode: impl FnOnce(u8) -> Range) -> Range {
+        match self.0[usize::from(lane)] {
+            Some(range) => range,
+            None => *self.0[usize::from(lane)].insert(encode(lane)),
+        }
+    }
+}
+
 /// What encoding needs and keeps between messages.
 pub(super) struct Encoder {
     metrics: Arc<ShardMetrics>,

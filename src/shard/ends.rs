@@ -122,7 +122,7 @@ impl Hub {
 
     /// Puts a connection behind those that the next flushes end.
     pub(super) fn end_soon(&mut self, conn: u32, how: End) {
-        let key = ConnKey { index: conn, generation: self.slots[conn].generation };
+        let key = self.slots.key(conn);
         self.ending.push_back(Ending { key, how });
     }
 
@@ -234,8 +234,7 @@ impl Hub {
         self.metrics.connections_ended_total.add(1);
         self.wheel.cancel(conn);
         let address = slot.address;
-        let key = ConnKey { index: conn, generation: slot.generation };
-        self.operators.forget(key);
+        self.operators.forget(self.slots.key(conn));
         self.slots.remove(conn);
         port.close(conn, address);
     }

@@ -10,14 +10,13 @@ use crate::close::Refusal;
 use crate::interest::home_of;
 use crate::mail::{Address, ConnKey, Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
-use crate::shard::encoder::LANES;
+use crate::shard::encoder::Encoded;
 use crate::shard::history::setting_for;
 use crate::shard::hub::Hub;
-use crate::shard::outbox::Range;
 use crate::shard::receipts::Part;
+use crate::shard::slot::Phase;
 use crate::time::Now;
 use crate::topic::Topic;
-use crate::wire::topics as dialect;
 
 impl Hub {
     /// A stamp that no connection has, for whoever must see each once.
@@ -37,7 +36,7 @@ impl Hub {
     pub(super) fn fan_out(&mut self, publication: &Publication<'_>, skip: Option<ConnKey>) -> u64 {
         self.next_stamp();
         let Self { topics, slots, outbox, encoder, policy, stamp, .. } = self;
-        let mut encoded: [Option<Range>; LANES] = [None; LANES];
+        let mut encoded = Encoded::default();
         let mut delivered = 0;
         let topic = Topic::checked(publication.topic);
         for subscribers in topics.matching(topic, publication.topic_hash) {
@@ -53,15 +52,9 @@ impl Hub {
                 {
                     continue;
                 }
-                let range = match encoded[usize::from(slot.lane)] {
-                    Some(range) => range,
-                    None => *encoded[usize::from(slot.lane)].insert(encoder.encode(
-                        outbox,
-                        slot.lane,
-                        publication,
-                        policy.compression_min_bytes,
-                    )),
-                };
+                let range = encoded.in_lane(slot.lane, |lane| {
+                    encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
+                });
                 outbox.queue(subscriber.conn, &mut slot.pending, range);
                 delivered += 1;
             }
@@ -110,8 +103,7 @@ impl Hub {
         if setting_for(&self.policy.history, publication.topic).is_none() {
             self.distribute(publication, None, skip, None);
             if let Some(id) = id {
-                let (topic, at) = (publication.topic, publication.at);
-                self.reply(conn.index, |out| dialect::published(out, Some(id), topic, None, at));
+                self.tell_published(conn.index, id, publication.topic, None, publication.at);
             }
             return;
         }
@@ -212,12 +204,11 @@ impl Hub {
     }
 
     fn on_published(&mut self, conn: ConnKey, id: &str, message: &Message) {
-        use crate::shard::slot::Phase;
         if self.slots.get(conn).is_none_or(|slot| slot.phase != Phase::Open) {
             return;
         }
         let Publication { topic, position, at, .. } = message.publication();
-        self.reply(conn.index, |out| dialect::published(out, Some(id), topic, position, at));
+        self.tell_published(conn.index, id, topic, position, at);
     }
 
     fn send_home(&mut self, now: Now, topic_hash: u64, request: Request) {

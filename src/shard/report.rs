@@ -13,7 +13,7 @@ use crate::auth::Identity;
 use crate::close::Close;
 use crate::connection::ConnectionId;
 use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PLACES_MAX, SUBSCRIPTIONS_TOLD_MAX};
-use crate::mail::{Address, ConnKey};
+use crate::mail::Address;
 use crate::query::{ConnectionFacts, Found, Present, Query};
 use crate::shard::hub::Hub;
 use crate::shard::slot::Phase;
@@ -95,7 +95,7 @@ impl Hub {
     fn facts(&self, now: Now, conn: u32) -> ConnectionFacts {
         let slot = &self.slots[conn];
         let identity = slot.identity.as_deref();
-        let key = ConnKey { index: conn, generation: slot.generation };
+        let key = self.slots.key(conn);
         let age_ms = now.mono_ms.saturating_sub(slot.opened.ms());
         let subscriptions = self.topics.subscriptions(conn).take(SUBSCRIPTIONS_TOLD_MAX);
         let mut subscriptions: Vec<Box<str>> = subscriptions.map(Into::into).collect();

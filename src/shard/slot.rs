@@ -150,6 +150,11 @@ impl Slots {
         (slot.generation == key.generation && slot.phase != Phase::Free).then_some(slot)
     }
 
+    /// The name of the connection that has a slot.
+    pub fn key(&self, index: u32) -> ConnKey {
+        ConnKey { index, generation: self[index].generation }
+    }
+
     /// Whether the connection of this name is there.
     pub fn holds(&self, key: ConnKey) -> bool {
         let slot = self.pages.get(key.index);

@@ -139,7 +139,7 @@ impl Hub {
             Admission::Abuse => return self.begin_close(now, conn, Close::RateAbuse),
         };
         self.metrics.rate_limited_total.add(u64::from(over.is_some()));
-        let key = self.key_of(conn);
+        let key = self.slots.key(conn);
         let is_admin = self.slots[conn].identity.as_deref().is_some_and(|it| it.has_role(ROLE));
         let refused = over.or((!is_admin).then_some(Refusal::Forbidden));
         let decoded = json::utf8(payload).map(|text| dialect::decode(text, scratch));
@@ -334,9 +334,5 @@ impl Hub {
             draining: self.gone_by.is_some(),
             topic_bounds: self.policy.topic_bounds,
         }
-    }
-
-    fn key_of(&self, conn: u32) -> ConnKey {
-        ConnKey { index: conn, generation: self.slots[conn].generation }
     }
 }

@@ -8,7 +8,8 @@ use crate::auth::channels::is_notification_type;
 use crate::close::{Close, Refusal};
 use crate::config::{Action, Dialect};
 use crate::connection::ConnectionId;
-use crate::mail::{Address, ConnKey};
+use crate::mail::Address;
+use crate::message::Publish;
 use crate::shard::asking::{Place, answer_of};
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
@@ -20,7 +21,6 @@ use crate::wire::channels::{
     self as dialect, ACCESS_DENIED, Command, Fault, INVALID_FORMAT, PERMISSION_DENIED,
 };
 use crate::wire::json::{self, Scratch};
-use crate::wire::topics::Publish;
 
 impl Hub {
     /// Says what a client of this dialect hears first; to others nothing.
@@ -29,8 +29,8 @@ impl Hub {
         if slot.phase != Phase::Open || self.dialect(conn) != Dialect::Channels {
             return;
         }
-        let key = ConnKey { index: conn, generation: slot.generation };
-        let id = ConnectionId { node: self.node, at: Address { shard: self.id, conn: key } };
+        let at = Address { shard: self.id, conn: self.slots.key(conn) };
+        let id = ConnectionId { node: self.node, at };
         self.reply(conn, |out| dialect::connection(out, id, now.wall));
     }
 

@@ -19,8 +19,8 @@ use crate::close::{Close, Refusal};
 use crate::config::{Action, Dialect};
 use crate::connection::ConnectionId;
 use crate::limits::PINGS_PER_SECOND_MAX;
-use crate::mail::{Address, ConnKey};
-use crate::message::Publication;
+use crate::mail::Address;
+use crate::message::{Publication, Publish};
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
 use crate::shard::policy::Policy;
@@ -30,7 +30,6 @@ use crate::time::Now;
 use crate::topic::{Pattern, Topic};
 use crate::wire::frame::OpCode;
 use crate::wire::json::Scratch;
-use crate::wire::topics::Publish;
 use rate::Admission;
 
 impl Hub {
@@ -178,10 +177,9 @@ impl Hub {
             return Err(Refusal::ShuttingDown);
         }
         // The fan-out changes slots but never looks at identities: the publisher's steps aside.
-        let slot = &mut self.slots[conn];
-        let key = ConnKey { index: conn, generation: slot.generation };
+        let key = self.slots.key(conn);
         let at = Address { shard: self.id, conn: key };
-        let identity = slot.identity.take();
+        let identity = self.slots[conn].identity.take();
         let publication = Publication {
             topic: topic.as_str(),
             topic_hash: topic.hash(),

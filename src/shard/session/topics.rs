@@ -7,13 +7,14 @@
 use crate::close::{Close, Refusal};
 use crate::config::Action;
 use crate::limits::AUTH_FAILURES_MAX;
+use crate::message::{Position, Publish};
 use crate::shard::asking::{Place, answer_of};
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 use crate::wire::json::{self, Scratch};
-use crate::wire::topics::{self as dialect, Command, Names, Publish, Request};
+use crate::wire::topics::{self as dialect, Command, Names, Request};
 
 impl Hub {
     pub(super) fn on_topics(
@@ -139,6 +140,18 @@ impl Hub {
         if let Err(refusal) = self.publish_for(now, conn, id, publish, answer_of(places, 0)) {
             self.refuse(now, conn, id, refusal, Some(publish.topic));
         }
+    }
+
+    /// Tells a connection that its publish of this `id` is out, at this place of a history.
+    pub(in crate::shard) fn tell_published(
+        &mut self,
+        conn: u32,
+        id: &str,
+        topic: &str,
+        position: Option<Position>,
+        at: Timestamp,
+    ) {
+        self.reply(conn, |out| dialect::published(out, Some(id), topic, position, at));
     }
 
     fn refuse(

@@ -11,6 +11,7 @@ mod encode;
 mod tests;
 
 use crate::close::Refusal;
+use crate::message::Publish;
 
 pub use decode::decode;
 pub use encode::{
@@ -68,22 +69,6 @@ impl<'a> Names<'a> {
             Names::Many(names) => names,
         }
     }
-}
-
-/// A message to be published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Publish<'a> {
-    /// The topic's name, decoded.
-    pub topic: &'a str,
-    /// Any JSON value as written.
-    pub data: &'a str,
-    /// The members of `metadata` as written, without the braces and without any `senderId`; empty
-    /// where there are none.
-    pub metadata: &'a str,
-    /// The event's type, a JSON string as written with its quotes.
-    pub event: Option<&'a str>,
-    /// Whether the publisher wants its own message too, when it subscribes to the topic.
-    pub echo: bool,
 }
 
 /// Why a message is no request, with what its error needs to name.
