@@ -116,6 +116,11 @@ struct Lane {
 #[derive(Debug)]
 pub struct Outbox {
     lanes: Vec<Lane>,
+    /// Lanes that the turn's end must look at, a bit each: those written to, and those that have
+    /// more room than usual.
+    touched: u32,
+    /// Bytes of all lanes.
+    bytes: usize,
     nodes: Vec<Node>,
     dirty: Vec<u32>,
     cork: Vec<u8>,
@@ -136,9 +141,15 @@ pub enum Flushed {
 
 impl Outbox {
     /// Empty, with so many lanes.
+    ///
+    /// # Panics
+    /// When these are more than 32.
     pub fn new(lanes: usize) -> Self {
+        assert!(lanes <= u32::BITS as usize, "{lanes} lanes");
         Self {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            touched: 0,
+            bytes: 0,
             nodes: Vec::new(),
             dirty: Vec::new(),
             cork: Vec::new(),
@@ -153,11 +164,13 @@ impl Outbox {
         droppable: Droppable,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Range {
+        self.touched |= 1 << lane;
         let lane = &mut self.lanes[usize::from(lane)];
-        let start = lane.bytes.len() as u32;
-        lane.marks.push(Mark { start, droppable });
+        let start = lane.bytes.len();
+        lane.marks.push(Mark { start: start as u32, droppable });
         write(&mut lane.bytes);
-        Range { start, end: lane.bytes.len() as u32 }
+        self.bytes += lane.bytes.len() - start;
+        Range { start: start as u32, end: lane.bytes.len() as u32 }
     }
 
     /// Queues a range of a connection's own lane behind what it has.
@@ -181,8 +194,7 @@ impl Outbox {
 
     /// Whether the turn holds as much as it may and must be flushed before more is queued.
     pub fn is_full(&self) -> bool {
-        let bytes: usize = self.lanes.iter().map(|lane| lane.bytes.len()).sum();
-        bytes >= TURN_BYTES_MAX || self.nodes.len() >= TURN_RANGES_MAX
+        self.bytes >= TURN_BYTES_MAX || self.nodes.len() >= TURN_RANGES_MAX
     }
 
     /// Whether any connection has something queued.
@@ -204,13 +216,20 @@ impl Outbox {
         self.kept.clear();
         // A turn with a flood or a huge message must not be paid for ever after.
         self.kept.shrink_to(TURN_FRAMES_KEPT);
-        for lane in &mut self.lanes {
+        self.bytes = 0;
+        let mut touched = std::mem::take(&mut self.touched);
+        while touched != 0 {
+            let at = touched.trailing_zeros();
+            touched &= touched - 1;
+            let lane = &mut self.lanes[at as usize];
             // One like the last must not be paid for each time; a flood not for ever after.
             let usual = (2 * lane.bytes.len()).max(CORK_BYTES_MAX);
             lane.bytes.clear();
             lane.marks.clear();
             lane.bytes.shrink_to(usual);
             lane.marks.shrink_to(TURN_FRAMES_KEPT);
+            // It gives that back with the next turn that does not need it, whatever is in that.
+            self.touched |= u32::from(lane.bytes.capacity() > CORK_BYTES_MAX) << at;
         }
         self.cork.shrink_to(CORK_BYTES_MAX);
     }
@@ -298,9 +317,13 @@ impl Outbox {
         kept
     }
 
-    /// Asserts that marks and bytes agree; gives the connections on the dirty list.
+    /// Asserts that marks, bytes and what is known of them agree; gives the connections on the dirty
+    /// list.
     pub(super) fn check(&self) -> &[u32] {
-        for lane in &self.lanes {
+        assert_eq!(self.lanes.iter().map(|lane| lane.bytes.len()).sum::<usize>(), self.bytes);
+        for (at, lane) in self.lanes.iter().enumerate() {
+            let is_usual = lane.bytes.is_empty() && lane.bytes.capacity() <= CORK_BYTES_MAX;
+            assert!(is_usual || self.touched & 1 << at != 0, "lane {at} is forgotten");
             assert!(lane.marks.is_sorted_by_key(|mark| mark.start));
             assert!(lane.marks.last().is_none_or(|mark| (mark.start as usize) < lane.bytes.len()));
             assert_eq!(lane.bytes.is_empty(), lane.marks.is_empty());
@@ -372,5 +395,49 @@ impl Unsent {
             Sent::Gone => self.outcome = Flushed::Gone,
         }
         self.outcome == Flushed::All
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a frame of so many bytes, for nobody.
+    fn write(outbox: &mut Outbox, lane: u8, bytes: usize) -> Range {
+        outbox.write(lane, Droppable::NEVER, |out| out.resize(out.len() + bytes, 0))
+    }
+
+    fn end_turn(outbox: &mut Outbox) {
+        let dirty = outbox.take_dirty();
+        outbox.end_turn(dirty);
+        outbox.check();
+    }
+
+    #[test]
+    fn a_turn_is_full_by_what_all_lanes_hold() {
+        let mut outbox = Outbox::new(24);
+        for turn in 0..3 {
+            for lane in 0..8 {
+                assert!(!outbox.is_full(), "turn {turn}, lane {lane}");
+                let range = write(&mut outbox, 3 * lane, TURN_BYTES_MAX / 8);
+                assert_eq!((range.start, range.end as usize), (0, TURN_BYTES_MAX / 8));
+                outbox.check();
+            }
+            assert!(outbox.is_full());
+            end_turn(&mut outbox);
+        }
+    }
+
+    #[test]
+    fn a_lane_of_a_flood_gives_back_its_room_whatever_the_next_turns_hold() {
+        let mut outbox = Outbox::new(24);
+        write(&mut outbox, 23, TURN_BYTES_MAX);
+        end_turn(&mut outbox);
+        let usual = |lane: &Lane| lane.bytes.capacity() <= CORK_BYTES_MAX;
+        assert!(!usual(&outbox.lanes[23]), "the next turn may be like it");
+        write(&mut outbox, 0, 10);
+        end_turn(&mut outbox);
+        assert!(outbox.lanes.iter().all(usual));
+        assert_eq!(outbox.touched, 0);
     }
 }
