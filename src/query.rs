@@ -38,8 +38,13 @@ pub enum Query {
     },
     /// How many subscribers each of these names has; in their order, names and not what matches.
     Subscribers(Box<[Box<str>]>),
-    /// Who would get a message of this topic, by a name or a pattern.
-    Presence(Box<str>),
+    /// Who would get a message of a topic, by a name or a pattern.
+    Presence {
+        /// The topic.
+        topic: Box<str>,
+        /// Whether users are told too, and not just how many connections.
+        people: bool,
+    },
     /// The past messages of a topic; asked of its home shard.
     History {
         /// The topic.

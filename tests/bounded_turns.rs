@@ -5,13 +5,18 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use shardwire::audience::Audience;
 use shardwire::auth::Rules;
 use shardwire::config::Dialect;
-use shardwire::interest::Interest;
-use shardwire::limits::{DEADLINES_PER_TURN_MAX, ENDS_PER_TURN_MAX, PING_INTERVAL_MS};
-use shardwire::mail::ConnKey;
+use shardwire::interest::{Interest, ShardSet};
+use shardwire::limits::{
+    DEADLINES_PER_TURN_MAX, ENDS_PER_TURN_MAX, INQUIRIES_MAX, MAILS_PER_TURN_MAX, PING_INTERVAL_MS,
+    READ_STEPS_MAX,
+};
+use shardwire::mail::{ConnKey, Mail, Receipt, Request};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
+use shardwire::query::Query;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
 use shardwire::wire::frame::put_close;
@@ -52,10 +57,18 @@ impl Wake for Awake {
 }
 
 fn shard() -> (Shard, Arc<ShardMetrics>) {
+    let (shard, metrics, _) = shard_of(1);
+    (shard, metrics)
+}
+
+/// The first of so many shards, and its mailbox.
+fn shard_of(shards: usize) -> (Shard, Arc<ShardMetrics>, Arc<Mailbox>) {
     let metrics = ShardMetrics::new();
+    let mailboxes: Arc<[_]> = (0..shards).map(|_| Mailbox::new(Box::new(Awake))).collect();
+    let mailbox = Arc::clone(&mailboxes[0]);
     let parts = Parts {
         id: 0,
-        mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
+        mailboxes,
         interest: Interest::new(),
         policy: Arc::new(Policy::new(vec![Endpoint::new(
             "/ws",
@@ -68,7 +81,7 @@ fn shard() -> (Shard, Arc<ShardMetrics>) {
         node: 1,
         all_metrics: Arc::from([Arc::clone(&metrics)]),
     };
-    (Shard::new(parts, NOW), metrics)
+    (Shard::new(parts, NOW), metrics, mailbox)
 }
 
 fn open(shard: &mut Shard) -> ConnKey {
@@ -300,4 +313,45 @@ fn deadlines_that_come_at_once_are_acted_on_some_in_a_turn() {
     assert_eq!(metrics.deadlines_deferred_total.get(), turns - 1);
     assert!(kernel.came.values().all(|bytes| bytes == &[0x89, 0]), "a ping each");
     assert!(shard.next_deadline_ms().is_some_and(|at| at > later.mono_ms));
+}
+
+#[test]
+fn inquiries_are_answered_as_many_in_a_turn_as_their_work_allows() {
+    let (mut shard, metrics, mailbox) = shard_of(1);
+    let mut kernel = Kernel::default();
+    crowd(&mut shard, &mut kernel);
+    let queries = [
+        Query::Connections { of: Audience::Everyone, from: 0, limit: 1 },
+        Query::Presence { topic: "news".into(), people: false },
+    ];
+    for query in queries.map(Arc::new) {
+        for ticket in 0..MAILS_PER_TURN_MAX as u64 {
+            let (query, answer) = (Arc::clone(&query), Receipt { shard: 0, ticket });
+            mailbox.push(Mail::from(Request::Ask { query, answer })).expect("it has room");
+        }
+        let taken = metrics.mails_taken_total.get();
+        assert!(shard.take_mail(NOW, &mut kernel), "the rest is taken in the next turn");
+        let in_a_turn = metrics.mails_taken_total.get() - taken;
+        assert!((1..=READ_STEPS_MAX / CROWD as u64 + 2).contains(&in_a_turn), "{in_a_turn}");
+        while shard.take_mail(NOW, &mut kernel) {}
+    }
+    assert_eq!(metrics.mails_taken_total.get(), 2 * MAILS_PER_TURN_MAX as u64);
+}
+
+#[test]
+fn inquiries_that_nobody_answers_are_bounded_and_counted() {
+    let (mut shard, metrics, _) = shard_of(2);
+    let mut kernel = Kernel::default();
+    let query = Arc::new(Query::Tally);
+    let mut open = 0;
+    // The other shard takes no mail.
+    while shard.inquire(NOW, &query, ShardSet::only(1)).is_ok() {
+        open += 1;
+        if open % 1000 == 0 {
+            shard.flush(NOW, &mut kernel);
+        }
+    }
+    shard.flush(NOW, &mut kernel);
+    assert!((1..=INQUIRIES_MAX as u64).contains(&open));
+    assert_eq!((metrics.inquiries_open.get(), metrics.inquiries_refused_total.get()), (open, 1));
 }

@@ -98,7 +98,9 @@ impl Plan {
                 let query = Query::Subscribers([topic.clone()].into());
                 (State::Subscribers(topic), query, all)
             }
-            Wanted::Presence(topic) => (State::Presence, Query::Presence(topic), all),
+            Wanted::Presence(topic) => {
+                (State::Presence, Query::Presence { topic, people: true }, all)
+            }
             Wanted::History { topic, since, limit } => {
                 let home = home(&topic, around);
                 (State::History, Query::History { topic, after: since, limit }, home)
@@ -141,7 +143,7 @@ impl Plan {
             State::Connection => return connection(parts),
             State::Subscribers(topic) => {
                 let subscribers = sum(parts);
-                let query = Query::Presence(topic.clone());
+                let query = Query::Presence { topic: topic.clone(), people: false };
                 (State::Matching(topic, subscribers), query, ShardSet::all(around.shards))
             }
             State::Matching(topic, subscribers) => {

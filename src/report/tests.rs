@@ -103,7 +103,7 @@ fn presence_is_of_all_shards() {
         connections,
     };
     let made = report(Wanted::Presence("t".into()), &around(2), |shard, query| {
-        assert_eq!(*query, Query::Presence("t".into()));
+        assert_eq!(*query, Query::Presence { topic: "t".into(), people: true });
         let people = if shard == 0 {
             vec![present(None, None, 3), present(Some("a"), None, 1)]
         } else {
@@ -159,7 +159,9 @@ fn disconnects_and_topics() {
     for (place, expected) in [(None, "null"), (Some(9), r#"{"epoch":"3","offset":9}"#)] {
         let made = report(Wanted::Topic("t".into()), &around(2), |_, query| match query {
             Query::Subscribers(_) => Found::Subscribers(vec![1]),
-            Query::Presence(_) => Found::Presence { people: Vec::new(), connections: 2 },
+            Query::Presence { people: false, .. } => {
+                Found::Presence { people: Vec::new(), connections: 2 }
+            }
             _ => Found::History(place.map(|offset| (Position { epoch: 3, offset }, Vec::new()))),
         });
         let head = r#"{"topic":"t","subscribers":2,"connections":4,"history":"#;

@@ -103,6 +103,8 @@ pub(super) struct Hub {
     pub(super) receipts: Receipts,
     pub(super) people: People,
     pub(super) inquiries: Inquiries,
+    /// Steps of work that inquiries have caused; see [`Hub::steps`].
+    pub(super) looked_at: u64,
     /// Connections of the dialect `admin` that asked something.
     pub(super) operators: Operators,
     pub(super) asking: Asking,
@@ -148,9 +150,10 @@ impl Hub {
         key
     }
 
-    /// Steps of work so far: deliveries, and places asked in the topic index.
+    /// Steps of work so far: deliveries, places asked in the topic index, and what was looked at for
+    /// inquiries.
     pub(super) fn steps(&self) -> u64 {
-        self.topics.steps() + self.metrics.deliveries_total.get()
+        self.topics.steps() + self.metrics.deliveries_total.get() + self.looked_at
     }
 
     /// Queues one frame for a connection; `payload` appends its payload.

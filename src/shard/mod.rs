@@ -113,6 +113,7 @@ impl Shard {
             ending: VecDeque::new(),
             receipts: Receipts::default(),
             people: people::People::default(),
+            looked_at: 0,
             inquiries: inquiry::Inquiries::default(),
             operators: session::Operators::new(all_metrics),
             asking: asking::Asking::default(),

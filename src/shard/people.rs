@@ -2,14 +2,15 @@
 //!
 //! Connections of one user, and those of one tenant, are linked in rings by their numbers, beside
 //! the slots and only for who has an identity; a hash table finds a ring by one of its own, and
-//! reads the text there. Kept in step where a connection comes, authenticates and ends; coming and
-//! leaving cost a probe each, whatever the number of connections. A user is one within a tenant.
-//! It judges nobody: whether a connection may be sent to is for whoever asks.
+//! reads the text there. Tenants stand in the order of their names, so that the first of them are
+//! told without a look at the rest. Kept in step where a connection comes, authenticates and ends;
+//! coming and leaving cost a probe of users and one of tenants, whatever the number of connections.
+//! A user is one within a tenant. It judges nobody: whether a connection may be sent to is for
+//! whoever asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::RandomState;
-use hashbrown::HashTable;
 
 use crate::audience::Audience;
 use crate::auth::Identity;
@@ -42,7 +43,6 @@ pub(super) enum Ring {
 /// A tenant's connections.
 #[derive(Debug)]
 struct Tenant {
-    hash: u64,
     head: u32,
     connections: u32,
 }
@@ -53,7 +53,9 @@ pub(super) struct People {
     links: Slab<Links>,
     /// One connection of each user.
     users: Table,
-    tenants: HashTable<Tenant>,
+    tenants: BTreeMap<Box<str>, Tenant>,
+    /// Bytes of their names.
+    names_bytes: usize,
     random: RandomState,
 }
 
@@ -64,7 +66,7 @@ impl People {
         debug_assert!(self.links.get(conn).is_none(), "{conn} is somebody already");
         let alone = Link { next: conn, prev: conn };
         *self.links.occupy(conn) = Links { user: alone, tenant: alone };
-        let Self { links, users, tenants, random } = self;
+        let Self { links, users, tenants, names_bytes, random } = self;
         let hash = hash_user(random, identity.tenant(), identity.user_id());
         let is_same = |other| is_user(slots, other, identity.tenant(), identity.user_id());
         match users.find(hash, is_same) {
@@ -72,14 +74,12 @@ impl People {
             None => users.insert(hash, conn, |other| hash_of(random, slots, other)),
         }
         let Some(tenant) = identity.tenant() else { return };
-        let hash = random.hash_one(tenant);
-        let is_same = |it: &Tenant| it.hash == hash && is_tenant(slots, it.head, tenant);
-        if let Some(known) = tenants.find_mut(hash, is_same) {
+        if let Some(known) = tenants.get_mut(tenant) {
             known.connections += 1;
             join(links, Ring::Tenant, known.head, conn);
         } else {
-            let known = Tenant { hash, head: conn, connections: 1 };
-            tenants.insert_unique(hash, known, |it| it.hash);
+            tenants.insert(tenant.into(), Tenant { head: conn, connections: 1 });
+            *names_bytes += tenant.len();
         }
     }
 
@@ -89,7 +89,7 @@ impl People {
             return;
         }
         let identity = slots[conn].identity.as_deref().expect("who is linked has an identity");
-        let Self { links, users, tenants, random } = self;
+        let Self { links, users, tenants, names_bytes, random } = self;
         let hash = hash_user(random, identity.tenant(), identity.user_id());
         let next = part(links, Ring::User, conn);
         if users.find(hash, |head| head == conn).is_some() {
@@ -101,19 +101,14 @@ impl People {
         }
         if let Some(tenant) = identity.tenant() {
             let next = part(links, Ring::Tenant, conn);
-            let hash = random.hash_one(tenant);
-            // Its head may be this very connection, whose text is still there.
-            let is_same = |it: &Tenant| it.hash == hash && is_tenant(slots, it.head, tenant);
-            let mut known = tenants.find_entry(hash, is_same).expect("a tenant with a connection");
-            known.get_mut().connections -= 1;
+            let known = tenants.get_mut(tenant).expect("a tenant with a connection");
+            known.connections -= 1;
             match next {
-                Some(next) if known.get().head == conn => known.get_mut().head = next,
+                Some(next) if known.head == conn => known.head = next,
                 Some(_) => {}
                 None => {
-                    known.remove();
-                    if tenants.len() * 8 <= tenants.capacity() {
-                        tenants.shrink_to(tenants.len() * 2, |it| it.hash);
-                    }
+                    tenants.remove(tenant);
+                    *names_bytes -= tenant.len();
                 }
             }
         }
@@ -128,7 +123,7 @@ impl People {
                 let first = key.index;
                 return Members::All(if slots.holds(*key) { first..first + 1 } else { 0..0 });
             }
-            Audience::Tenant(tenant) => (Ring::Tenant, self.tenant(slots, tenant)),
+            Audience::Tenant(tenant) => (Ring::Tenant, self.tenants.get(tenant).map(|it| it.head)),
             Audience::User { tenant, user } => {
                 let tenant = tenant.as_deref();
                 let hash = hash_user(&self.random, tenant, user);
@@ -140,26 +135,21 @@ impl People {
     }
 
     /// How many connections each tenant has, in the order of their names; where there are more
-    /// tenants than a list holds, the first of them. O(tenants).
-    pub(super) fn tally(&self, slots: &Slots) -> Vec<(Box<str>, u64)> {
-        let named = |it: &Tenant| Some((tenant_of(slots, it.head)?, u64::from(it.connections)));
-        let mut all: Vec<(&str, u64)> = self.tenants.iter().filter_map(named).collect();
-        if all.len() > LIST_ITEMS_MAX {
-            all.select_nth_unstable(LIST_ITEMS_MAX);
-            all.truncate(LIST_ITEMS_MAX);
-        }
-        all.sort_unstable();
+    /// tenants than a list holds, the first of them. Costs what it gives.
+    pub(super) fn tally(&self) -> Vec<(Box<str>, u64)> {
         let mut bytes = 0;
-        let fits = all.into_iter().take_while(|(tenant, _)| {
+        let first = self.tenants.iter().take(LIST_ITEMS_MAX).take_while(|(tenant, _)| {
             bytes += tenant.len();
             bytes <= LIST_BYTES_MAX
         });
-        fits.map(|(tenant, connections)| (tenant.into(), connections)).collect()
+        first.map(|(tenant, known)| (tenant.clone(), u64::from(known.connections))).collect()
     }
 
-    /// Bytes of heap held.
+    /// Bytes of heap held; of the tree of tenants what its entries take, which fill two thirds or
+    /// more of it.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.links.heap_bytes() + self.users.heap_bytes() + self.tenants.allocation_size()
+        let tenants = self.tenants.len() * size_of::<(Box<str>, Tenant)>() + self.names_bytes;
+        self.links.heap_bytes() + self.users.heap_bytes() + tenants
     }
 
     /// Asserts that just those with an identity are linked, each in the ring of its user and of its
@@ -183,18 +173,12 @@ impl People {
             }
         }
         assert_eq!((known, self.tenants.len()), (0, tenants.len()));
+        assert_eq!(self.names_bytes, tenants.keys().map(|it| it.len()).sum::<usize>());
         for (tenant, connections) in tenants {
             let members = self.members(slots, &Audience::Tenant(tenant.into()));
             assert_eq!(members.clone().count(), connections, "of {tenant}");
             assert!(members.into_iter().all(|conn| is_tenant(slots, conn, tenant)));
         }
-    }
-
-    /// One connection of a tenant.
-    fn tenant(&self, slots: &Slots, tenant: &str) -> Option<u32> {
-        let hash = self.random.hash_one(tenant);
-        let is_same = |it: &Tenant| it.hash == hash && is_tenant(slots, it.head, tenant);
-        self.tenants.find(hash, is_same).map(|it| it.head)
     }
 }
 
@@ -268,11 +252,7 @@ fn is_user(slots: &Slots, conn: u32, tenant: Option<&str>, user: &str) -> bool {
 }
 
 fn is_tenant(slots: &Slots, conn: u32, tenant: &str) -> bool {
-    tenant_of(slots, conn) == Some(tenant)
-}
-
-fn tenant_of(slots: &Slots, conn: u32) -> Option<&str> {
-    slots[conn].identity.as_deref().and_then(Identity::tenant)
+    slots[conn].identity.as_deref().and_then(Identity::tenant) == Some(tenant)
 }
 
 #[cfg(test)]
@@ -318,7 +298,7 @@ mod tests {
             *tally.entry(tenant).or_default() += 1;
         }
         let tally: Vec<_> = tally.into_iter().map(|(it, count)| (it.into(), count)).collect();
-        assert_eq!(people.tally(slots), tally);
+        assert_eq!(people.tally(), tally);
         for tenant in [None, Some("a"), Some("b"), Some("1")] {
             for user in ["1", "2", "a", "nobody"] {
                 let of = Audience::User { tenant: tenant.map(Into::into), user: user.into() };
@@ -379,5 +359,22 @@ mod tests {
             slots.remove(conn);
         }
         assert_eq!((people.links.len(), people.users.len(), people.tenants.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_first_tenants_are_told_without_a_look_at_the_rest() {
+        let (mut people, mut slots) = (People::default(), Slots::default());
+        // Two of each, and in no order.
+        let tenants = 2 * LIST_ITEMS_MAX;
+        for number in 0..2 * tenants {
+            let tenant = format!("{:05}", number * 7 % tenants);
+            let key = slots.insert(Slot::open(0, 0, IpAddr::from([127, 0, 0, 1]), Tick(0)));
+            let who = identity(&(Some(tenant), "1".into()));
+            slots[key.index].identity = Some(Box::new(who));
+            people.enter(&mut slots, key.index);
+        }
+        people.check(&slots);
+        let first = (0..LIST_ITEMS_MAX).map(|number| (format!("{number:05}").into(), 2));
+        assert_eq!(people.tally(), first.collect::<Vec<_>>());
     }
 }

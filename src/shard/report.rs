@@ -3,7 +3,8 @@
 //!
 //! Lists are in the order of places, and an answer looks at [`LIST_PLACES_MAX`] of them at most, so
 //! that a page costs the same whatever the number of connections; where that cuts it short, it says
-//! where the next one begins. Connections that are being closed are not found any more. Contract:
+//! where the next one begins. What is looked at counts as work of the turn ([`Hub::steps`]), so that
+//! a turn answers only so many. Connections that are being closed are not found any more. Contract:
 //! protocols.md section 7, section 11 "HTTP API".
 
 use std::collections::BTreeMap;
@@ -24,19 +25,28 @@ impl Hub {
     /// Answers a question, or does what is asked.
     pub(super) fn find(&mut self, now: Now, query: &Query) -> Found {
         match query {
-            Query::Tally => Found::Tally(self.people.tally(&self.slots)),
+            Query::Tally => {
+                let tally = self.people.tally();
+                self.looked_at += tally.len() as u64;
+                Found::Tally(tally)
+            }
             Query::Connections { of, from, limit } => self.connections(now, of, *from, *limit),
             Query::Topics { from, limit, prefix } => self.list_topics(*from, *limit, prefix),
-            Query::Subscribers(names) => Found::Subscribers(
-                names.iter().map(|name| self.topics.subscriber_count(name) as u64).collect(),
-            ),
-            Query::Presence(topic) => self.presence(topic),
+            Query::Subscribers(names) => {
+                self.looked_at += names.len() as u64;
+                let count = |name: &Box<str>| self.topics.subscriber_count(name) as u64;
+                Found::Subscribers(names.iter().map(count).collect())
+            }
+            Query::Presence { topic, people } => self.presence(topic, *people),
             Query::History { topic, after, limit } => {
                 let bound = (usize::from(*limit), LIST_BYTES_MAX);
-                Found::History(self.history.after(topic, *after, bound, now))
+                let found = self.history.after(topic, *after, bound, now);
+                self.looked_at += found.as_ref().map_or(0, |(_, messages)| messages.len() as u64);
+                Found::History(found)
             }
             Query::Disconnect { of, code, reason } => {
                 let members: Vec<u32> = self.people.members(&self.slots, of).collect();
+                self.looked_at += members.len() as u64;
                 let mut disconnected = 0;
                 for conn in members {
                     if self.slots[conn].phase == Phase::Open {
@@ -49,7 +59,7 @@ impl Hub {
         }
     }
 
-    fn connections(&self, now: Now, of: &Audience, from: u32, limit: u16) -> Found {
+    fn connections(&mut self, now: Now, of: &Audience, from: u32, limit: u16) -> Found {
         let places = self.slots.places();
         let until = places.min(from.saturating_add(LIST_PLACES_MAX as u32));
         let few = self.people.members(&self.slots, of).take(LIST_PLACES_MAX + 1);
@@ -58,9 +68,11 @@ impl Hub {
             Audience::Connection(_) | Audience::Tenant(_) | Audience::User { .. } => few.collect(),
         };
         let mut end = if matches!(of, Audience::Everyone) { until } else { places };
+        let mut looked_at = few.len() as u64;
         if few.len() > LIST_PLACES_MAX {
             // Too many to be put in order: who is looked at is looked at by place.
             few = (from..until).filter(|conn| self.belongs(*conn, of)).collect();
+            looked_at += u64::from(until.saturating_sub(from));
             end = until;
         }
         few.sort_unstable();
@@ -75,8 +87,10 @@ impl Hub {
             let facts = self.facts(now, conn);
             bytes += facts.subscriptions.iter().map(|topic| topic.len()).sum::<usize>();
             bytes += facts.roles.iter().map(|role| role.len()).sum::<usize>();
+            looked_at += (facts.subscriptions.len() + facts.roles.len()) as u64;
             items.push(facts);
         }
+        self.looked_at += looked_at;
         Found::Connections { items, next }
     }
 
@@ -113,39 +127,44 @@ impl Hub {
         }
     }
 
-    fn list_topics(&self, from: u32, limit: u16, prefix: &str) -> Found {
-        let mut items = Vec::new();
+    fn list_topics(&mut self, from: u32, limit: u16, prefix: &str) -> Found {
+        let (mut items, mut next) = (Vec::new(), None);
         for (looked_at, (place, named)) in self.topics.places_from(from).enumerate() {
             if items.len() == usize::from(limit) || looked_at == LIST_PLACES_MAX {
-                return Found::Topics { items, next: Some(place) };
+                next = Some(place);
+                break;
             }
+            self.looked_at += 1;
             if let Some((name, subscribers)) = named
                 && name.starts_with(prefix)
             {
                 items.push((name.into(), subscribers as u64));
             }
         }
-        Found::Topics { items, next: None }
+        Found::Topics { items, next }
     }
 
-    /// Who would get a message of a topic: the first users by name, and all connections. Costs a
-    /// step a subscriber, as the message itself would.
-    fn presence(&mut self, topic: &str) -> Found {
+    /// Who would get a message of a topic: the first users by name, where they are wanted, and all
+    /// connections. Costs a step a subscriber, as the message itself would.
+    fn presence(&mut self, topic: &str, wants_people: bool) -> Found {
         let mut connections = 0;
         let mut people = BTreeMap::<(Option<&str>, Option<&str>), u64>::new();
         if let Ok(topic) = Topic::parse(topic, self.policy.topic_bounds) {
             let stamp = self.next_stamp();
-            let Self { topics, slots, .. } = self;
+            let Self { topics, slots, looked_at, .. } = self;
             let mut found = Vec::new();
             for subscribers in topics.matching(topic, topic.hash()) {
                 for subscriber in subscribers {
                     let slot = &mut slots[subscriber.conn];
                     if std::mem::replace(&mut slot.stamp, stamp) != stamp {
-                        found.push(subscriber.conn);
+                        connections += 1;
+                        if wants_people {
+                            found.push(subscriber.conn);
+                        }
                     }
                 }
             }
-            connections = found.len() as u64;
+            *looked_at += connections;
             for conn in found {
                 let identity = slots[conn].identity.as_deref();
                 let who = (identity.map(Identity::user_id), identity.and_then(Identity::tenant));
