@@ -109,6 +109,22 @@ fn the_answer_to_a_close_frame_goes_out_before_the_end() {
 }
 
 #[test]
+fn what_is_held_may_go_out_before_there_is_word_of_room() {
+    let (mut shard, key) = open();
+    let mut port = Holding::default();
+    read(&mut shard, key, &CLOSE, &mut port);
+    shard.flush(NOW, &mut port);
+    shard.flush(NOW, &mut port);
+    assert_eq!((shard.connections(), &port.closed[..]), (1, &[][..]));
+    // As where a read of the connection finds that there is room.
+    assert_eq!(port.held.remove(&key.index).as_deref(), Some(&CLOSED[..]));
+    shard.writable(key, &mut port);
+    shard.check(NOW);
+    shard.flush(NOW, &mut port);
+    assert_eq!((shard.connections(), &port.closed[..]), (0, &[key.index][..]));
+}
+
+#[test]
 fn a_backlog_goes_behind_what_is_held() {
     let (mut shard, key) = open();
     let mut port = Holding::default();

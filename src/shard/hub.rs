@@ -19,7 +19,7 @@ use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
 use crate::shard::asking::Asking;
 use crate::shard::encoder::{Encoder, lane_of};
-use crate::shard::ends::Ending;
+use crate::shard::ends::{End, Ending};
 use crate::shard::history::History;
 use crate::shard::inquiry::Inquiries;
 use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Sent, Unsent};
@@ -211,9 +211,14 @@ impl Hub {
 
     /// The kernel has room again for a connection that has a backlog, or for what its port holds.
     pub(super) fn writable(&mut self, conn: u32, port: &mut impl Port) {
-        let Some(backlog) = &mut self.slots[conn].backlog else {
+        let slot = &mut self.slots[conn];
+        let Some(backlog) = &mut slot.backlog else {
             if port.holds(conn) {
                 self.send_held(conn, port);
+            } else if slot.phase == Phase::Finishing && slot.pending.is_empty() {
+                // What the port held when it was to end has gone out with a read. Soon, not now:
+                // a turn ends so many, and this may be one of those who wait for theirs.
+                self.end_soon(conn, End::Finish);
             }
             return;
         };
