@@ -1,12 +1,12 @@
 //! JSON text to commands.
 //!
 //! The `type` says which members of `data` count; the others are not looked at, but for keys that
-//! stand twice: no channel may be judged and another used. Contract: protocols.md sections 4
-//! and 11, "Identity".
+//! stand twice: no channel may be judged and another used. A `ping` needs no `data`, but what it has
+//! is an object like any other. Contract: protocols.md sections 4 and 11, "Identity".
 
 use super::{Command, Fault};
 use crate::limits::TOPICS_PER_REQUEST_MAX;
-use crate::wire::json::{Elements, Member, Members, Object, Scratch, Value};
+use crate::wire::json::{Elements, Member, Object, Scratch, Value};
 
 /// Separates the parts of a notification channel's name, so no type may hold it.
 const SEPARATOR: char = ':';
@@ -19,7 +19,10 @@ pub fn decode<'a>(text: &'a str, scratch: &'a mut Scratch) -> Result<Command<'a>
     let (object, _) = scratch.read(text).map_err(|_| Fault::Format)?;
     let (kind, data) = envelope(&object)?;
     match kind {
-        "ping" => Ok(Command::Ping),
+        "ping" => match data {
+            None | Some(Value::Null) => Ok(Command::Ping),
+            Some(_) => Data::of(data).map(|_| Command::Ping),
+        },
         "join_channel" => Ok(Command::Join { channel: Data::of(data)?.channel()? }),
         "leave_channel" => Ok(Command::Leave { channel: Data::of(data)?.channel()? }),
         "send_message" => {
@@ -35,15 +38,13 @@ pub fn decode<'a>(text: &'a str, scratch: &'a mut Scratch) -> Result<Command<'a>
     }
 }
 
-/// The `type`, and the members of `data` where that is an object.
-fn envelope<'t, 'a>(
-    object: &'t Object<'a>,
-) -> Result<(&'a str, Option<Members<'t, 'a>>), Fault<'a>> {
+/// The `type`, and `data` where there is one.
+fn envelope<'t, 'a>(object: &'t Object<'a>) -> Result<(&'a str, Option<Value<'t, 'a>>), Fault<'a>> {
     let (mut kind, mut data) = (None, None);
     for Member { key, value, .. } in object.members() {
         match key {
             "type" => kind = value.string(),
-            "data" => data = value.object(),
+            "data" => data = Some(value),
             _ => {}
         }
     }
@@ -64,8 +65,8 @@ struct Data<'t, 'a> {
 }
 
 impl<'t, 'a> Data<'t, 'a> {
-    fn of(members: Option<Members<'t, 'a>>) -> Result<Self, Fault<'a>> {
-        let members = members.ok_or(Fault::Format)?;
+    fn of(data: Option<Value<'t, 'a>>) -> Result<Self, Fault<'a>> {
+        let members = data.and_then(Value::object).ok_or(Fault::Format)?;
         if members.has_duplicate_keys() {
             return Err(Fault::Format);
         }

@@ -69,9 +69,12 @@ fn what_counts_is_found_wherever_it_stands() {
             Command::Send { channel: "c", message },
         );
     }
-    // A ping has no data: whatever stands there is not looked at.
-    for data in ["null", "7", "{}", r#"{"a":1,"a":2}"#, r#"{"channel":1}"#] {
+    // A ping needs no data; what stands there is an object all the same.
+    for data in ["null", "{}", r#"{"channel":1}"#] {
         accepts(&format!(r#"{{"type":"ping","data":{data}}}"#), Command::Ping);
+    }
+    for data in ["7", "\"a\"", "[]", "true", r#"{"a":1,"a":2}"#] {
+        rejects(&format!(r#"{{"type":"ping","data":{data}}}"#), Fault::Format);
     }
 }
 
