@@ -170,9 +170,12 @@ pub enum Refusal {
     /// Over the rate limit.
     #[error("Rate limit exceeded")]
     RateLimited {
-        /// Milliseconds until the window ends.
+        /// Milliseconds in which as much as was refused may be sent again.
         retry_after_ms: u64,
     },
+    /// Larger than all that the rate limit allows in a window: to come back with it is of no use.
+    #[error("Message larger than the rate limit allows")]
+    OverWindow,
     /// The broker is shutting down.
     #[error("Server is shutting down")]
     ShuttingDown,
@@ -192,7 +195,8 @@ impl Refusal {
             | Refusal::Missing(_)
             | Refusal::IllTyped(_)
             | Refusal::TopicAndTopics
-            | Refusal::BadTopic(_) => 400,
+            | Refusal::BadTopic(_)
+            | Refusal::OverWindow => 400,
             Refusal::Unauthenticated => 401,
             Refusal::Forbidden | Refusal::TooManySubscriptions => 403,
             Refusal::NotFound => 404,

@@ -26,7 +26,9 @@ const SECRET: &str = "a-secret-for-measuring-of-32-bytes";
 /// The tenant of those whom a broker with rules lets in.
 const TENANT: &str = "acme";
 /// A window that nobody comes to the end of.
-const NEVER_REACHED: Bucket = Bucket { amount: u32::MAX, window_ms: 60_000 };
+fn never_reached() -> Bucket {
+    Bucket::new(u32::MAX, 60_000)
+}
 
 /// A broker that was started.
 pub struct Broker {
@@ -167,7 +169,7 @@ fn policy(tokens: bool, with_rules: bool) -> Policy {
     let mut policy = Policy::new(vec![Endpoint::new(PATH, Dialect::Topics, tokens, rules)]);
     if with_rules {
         policy.tenants = Tenants::new(Some(&[TENANT.into()]), &["idle".into()]);
-        policy.rate = Rate { messages: Some(NEVER_REACHED), bytes: Some(NEVER_REACHED) };
+        policy.rate = Rate { messages: Some(never_reached()), bytes: Some(never_reached()) };
         policy.webhook_timeout_ms = Some(2000);
     }
     // For those who offer it.

@@ -191,8 +191,7 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
         ));
     }
     let (websocket, limits) = (&settings.websocket, &settings.limits);
-    let bucket =
-        |amount: u32| (amount > 0).then_some(Bucket { amount, window_ms: limits.window_ms });
+    let bucket = |amount: u32| (amount > 0).then_some(Bucket::new(amount, limits.window_ms));
     let tenants = &settings.tenants;
     Ok(Policy {
         endpoints,

@@ -7,6 +7,9 @@ use crate::limits;
 use crate::shard::outbox::OutboxBound;
 use crate::topic::TopicBounds;
 
+const NS_PER_MS: u64 = 1_000_000;
+const DAY_MS: u64 = 86_400_000;
+
 /// A path that clients connect to.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -44,10 +47,41 @@ pub struct Rate {
 /// So much in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
+    amount: u32,
+    window_ms: u64,
+    /// The part of the window that one takes, in nanoseconds with [`Bucket::FRACTION_BITS`]: made
+    /// once, so that a frame needs no division.
+    one: u64,
+}
+
+impl Bucket {
+    /// A day's nanoseconds and these are 63 bits.
+    const FRACTION_BITS: u32 = 16;
+
+    /// `amount` of a window of so many milliseconds; a window is one long at least and a day at
+    /// most.
+    pub fn new(amount: u32, window_ms: u64) -> Self {
+        let window_ms = window_ms.clamp(1, DAY_MS);
+        let one = ((window_ms * NS_PER_MS) << Self::FRACTION_BITS) / u64::from(amount.max(1));
+        Self { amount, window_ms, one }
+    }
+
     /// What may be sent in a window.
-    pub amount: u32,
+    pub fn amount(self) -> u32 {
+        self.amount
+    }
+
     /// Milliseconds of a window.
-    pub window_ms: u64,
+    pub fn window_ms(self) -> u64 {
+        self.window_ms
+    }
+
+    /// Nanoseconds in which so much comes again, rounded down: the whole amount in a window or
+    /// hardly less.
+    pub(super) fn takes_ns(self, amount: u32) -> u64 {
+        let takes_ns = (u128::from(self.one) * u128::from(amount)) >> Self::FRACTION_BITS;
+        u64::try_from(takes_ns).unwrap_or(u64::MAX)
+    }
 }
 
 /// The settings of a shard.

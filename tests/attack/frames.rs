@@ -132,7 +132,7 @@ pub const FLOOD: Attack = Attack {
     name: "message flood",
     mib_max: 24,
     set: |setup| {
-        let messages = Some(Bucket { amount: 500, window_ms: 60_000 });
+        let messages = Some(Bucket::new(500, 60_000));
         setup.policy.rate = Rate { messages, bytes: None };
     },
     act: |scene| {

@@ -112,8 +112,8 @@ impl Setting {
         }
         policy.subscriptions_max = random.within(2..12) as usize;
         policy.message_bytes_max = 16 << 10;
-        policy.rate.messages = self.rated.then_some(Bucket { amount: 20, window_ms: 100 });
-        policy.rate.bytes = self.rated.then_some(Bucket { amount: 20_000, window_ms: 100 });
+        policy.rate.messages = self.rated.then_some(Bucket::new(20, 100));
+        policy.rate.bytes = self.rated.then_some(Bucket::new(20_000, 100));
         policy.ping_interval_ms = random.within(200..3000);
         policy.ping_timeout_ms = policy.ping_interval_ms * random.within(2..6);
         policy.compression_min_bytes = random.one_in(2).then_some(100);

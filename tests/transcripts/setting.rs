@@ -38,7 +38,7 @@ impl Setting {
             "subscriptions_max" => self.subscriptions_max = Some(number(first)? as usize),
             "messages_per_window" => {
                 let amount = number(first)? as u32;
-                self.messages = Some(Bucket { amount, window_ms: number(second)? });
+                self.messages = Some(Bucket::new(amount, number(second)?));
             }
             "history" => self.history.push(HistorySetting {
                 topic: first.into(),

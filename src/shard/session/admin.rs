@@ -135,7 +135,7 @@ impl Hub {
     pub(super) fn on_admin(&mut self, now: Now, conn: u32, payload: &[u8], scratch: &mut Scratch) {
         let over = match self.admit(now, conn, payload.len()) {
             Admission::Within => None,
-            Admission::Over { retry_after_ms } => Some(Refusal::RateLimited { retry_after_ms }),
+            Admission::Over(refusal) => Some(refusal),
             Admission::Abuse => return self.begin_close(now, conn, Close::RateAbuse),
         };
         self.metrics.rate_limited_total.add(u64::from(over.is_some()));

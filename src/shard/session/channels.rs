@@ -44,9 +44,8 @@ impl Hub {
     ) {
         match self.admit(now, conn, payload.len()) {
             Admission::Within => {}
-            Admission::Over { retry_after_ms } => {
+            Admission::Over(refusal) => {
                 self.metrics.rate_limited_total.add(1);
-                let refusal = Refusal::RateLimited { retry_after_ms };
                 return self.tell(now, conn, Notice::Refused { refusal, topic: None });
             }
             Admission::Abuse => return self.begin_close(now, conn, Close::RateAbuse),

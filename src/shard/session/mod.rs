@@ -50,7 +50,7 @@ impl Hub {
             Dialect::Echo => match self.admit(now, conn, payload.len()) {
                 Admission::Within => self.echo(conn, text, payload),
                 // It has no message to say so with.
-                Admission::Over { .. } => self.metrics.rate_limited_total.add(1),
+                Admission::Over(_) => self.metrics.rate_limited_total.add(1),
                 Admission::Abuse => self.begin_close(now, conn, Close::RateAbuse),
             },
             // An `events` client asks in the same words; what it is delivered differs.

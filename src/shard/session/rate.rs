@@ -1,11 +1,13 @@
 //! How much a client may send: its rate limits, of messages and of bytes.
 //!
 //! Called by the sessions of every dialect, once for each data frame, well formed or not. What
-//! finds a bucket empty is refused with the time to come back; who is refused in several windows
+//! finds a bucket empty is refused with the time to come back, what no full bucket would hold without
+//! one; who is refused in several windows
 //! running, or sends a limit many times over in one, is closed with 4429 (protocols.md section 11,
 //! "Life and limits"). A bucket holds what a window allows and fills up evenly; a frame that is
 //! refused takes what is left.
 
+use crate::close::Refusal;
 use crate::limits::{RATE_BURST_FACTOR, RATE_WINDOWS_MAX};
 use crate::shard::hub::Hub;
 use crate::shard::policy::{Bucket, Rate};
@@ -18,7 +20,8 @@ const NS_PER_MS: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Within,
-    Over { retry_after_ms: u64 },
+    /// How it is refused.
+    Over(Refusal),
     Abuse,
 }
 
@@ -36,10 +39,8 @@ impl Hub {
 impl Traffic {
     fn admit(&mut self, rate: Rate, mono_ms: u64, bytes: usize) -> Admission {
         let Rate { messages, bytes: bytes_rate } = rate;
-        let Some(Bucket { window_ms, .. }) = messages.or(bytes_rate) else {
-            return Admission::Within;
-        };
-        self.enter((mono_ms / window_ms) as u32);
+        let Some(bucket) = messages.or(bytes_rate) else { return Admission::Within };
+        self.enter((mono_ms / bucket.window_ms()) as u32);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.frames = self.frames.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -54,7 +55,7 @@ impl Traffic {
             self.strikes += 1;
         }
         let times_over = |bucket: Option<Bucket>, sent: u32| {
-            bucket.is_some_and(|it| sent > it.amount.saturating_mul(RATE_BURST_FACTOR))
+            bucket.is_some_and(|it| sent > it.amount().saturating_mul(RATE_BURST_FACTOR))
         };
         if self.strikes >= RATE_WINDOWS_MAX
             || times_over(messages, self.frames)
@@ -62,7 +63,11 @@ impl Traffic {
         {
             return Admission::Abuse;
         }
-        Admission::Over { retry_after_ms: wait_ns.div_ceil(NS_PER_MS).max(1) }
+        Admission::Over(if bytes_rate.is_some_and(|bucket| bytes > bucket.amount()) {
+            Refusal::OverWindow
+        } else {
+            Refusal::RateLimited { retry_after_ms: wait_ns.div_ceil(NS_PER_MS).max(1) }
+        })
     }
 
     /// Begins to count anew where another window has begun.
@@ -82,9 +87,8 @@ impl Traffic {
 /// come, in nanoseconds, at most a window.
 fn draw(full_ns: &mut u64, bucket: Bucket, amount: u32, mono_ms: u64) -> Option<u64> {
     let now_ns = mono_ms.saturating_mul(NS_PER_MS);
-    let window_ns = bucket.window_ms.saturating_mul(NS_PER_MS);
-    let takes_ns = u128::from(window_ns) * u128::from(amount) / u128::from(bucket.amount.max(1));
-    let takes_ns = u64::try_from(takes_ns).unwrap_or(u64::MAX);
+    let window_ns = bucket.window_ms().saturating_mul(NS_PER_MS);
+    let takes_ns = bucket.takes_ns(amount);
     let empty_ns = now_ns.saturating_add(window_ns);
     let full = (*full_ns).max(now_ns).saturating_add(takes_ns);
     *full_ns = full.min(empty_ns);
@@ -98,14 +102,18 @@ mod tests {
     const WINDOW_MS: u64 = 1000;
 
     fn messages(amount: u32) -> Rate {
-        Rate { messages: Some(Bucket { amount, window_ms: WINDOW_MS }), bytes: None }
+        Rate { messages: Some(Bucket::new(amount, WINDOW_MS)), bytes: None }
     }
 
     fn bytes(amount: u32) -> Rate {
-        Rate { messages: None, bytes: Some(Bucket { amount, window_ms: WINDOW_MS }) }
+        Rate { messages: None, bytes: Some(Bucket::new(amount, WINDOW_MS)) }
     }
 
-    const OVER: Admission = Admission::Over { retry_after_ms: 250 };
+    const OVER: Admission = over(250);
+
+    const fn over(retry_after_ms: u64) -> Admission {
+        Admission::Over(Refusal::RateLimited { retry_after_ms })
+    }
 
     #[test]
     fn a_bucket_fills_evenly() {
@@ -128,7 +136,9 @@ mod tests {
             let (rate, mut sent) = (messages(amount), Traffic::default());
             assert!((0..amount).all(|_| sent.admit(rate, 5, 0) == Admission::Within));
             let over = sent.admit(rate, 5, 0);
-            let Admission::Over { retry_after_ms } = over else { panic!("{over:?}") };
+            let Admission::Over(Refusal::RateLimited { retry_after_ms }) = over else {
+                panic!("{over:?}")
+            };
             assert!((1..=WINDOW_MS).contains(&retry_after_ms), "{retry_after_ms}");
         }
     }
@@ -137,17 +147,17 @@ mod tests {
     fn bytes_have_a_bucket_of_their_own() {
         let (rate, mut sent) = (bytes(1000), Traffic::default());
         assert_eq!(sent.admit(rate, 0, 600), Admission::Within);
-        assert_eq!(sent.admit(rate, 0, 600), Admission::Over { retry_after_ms: 600 });
+        assert_eq!(sent.admit(rate, 0, 600), over(600));
         assert_eq!(sent.admit(rate, 600, 600), Admission::Within);
-        // What the bucket never holds is never let through.
+        // What the bucket never holds is never let through, and takes what is there.
         let (rate, mut sent) = (bytes(1000), Traffic::default());
-        assert_eq!(sent.admit(rate, 0, 1001), Admission::Over { retry_after_ms: WINDOW_MS });
-        assert_eq!(sent.admit(rate, 0, 1), Admission::Over { retry_after_ms: 1 });
+        assert_eq!(sent.admit(rate, 0, 1001), Admission::Over(Refusal::OverWindow));
+        assert_eq!(sent.admit(rate, 0, 1), over(1));
         assert_eq!(sent.admit(rate, 0, 9_000_000), Admission::Abuse);
         let both = Rate { messages: messages(1).messages, ..rate };
         let mut sent = Traffic::default();
         assert_eq!(sent.admit(both, 0, 10), Admission::Within);
-        assert_eq!(sent.admit(both, 0, 0), Admission::Over { retry_after_ms: WINDOW_MS });
+        assert_eq!(sent.admit(both, 0, 0), over(WINDOW_MS));
     }
 
     #[test]
@@ -160,20 +170,20 @@ mod tests {
 
     #[test]
     fn three_windows_running_are_abuse() {
-        let over = |sent: &mut Traffic, window: u64| {
+        let twice = |sent: &mut Traffic, window: u64| {
             let admit = |sent: &mut Traffic| sent.admit(messages(1), window * WINDOW_MS, 0);
             admit(sent);
             admit(sent)
         };
         let mut sent = Traffic::default();
-        let told: Vec<_> = [1, 2, 4, 5, 6].map(|window| over(&mut sent, window)).into();
+        let told: Vec<_> = [1, 2, 4, 5, 6].map(|window| twice(&mut sent, window)).into();
         assert!(told[..4].iter().all(|it| *it != Admission::Abuse), "{told:?}");
         assert_eq!(told[4], Admission::Abuse);
         // A window without a refusal comes between.
         let mut sent = Traffic::default();
-        over(&mut sent, 1);
-        over(&mut sent, 2);
+        twice(&mut sent, 1);
+        twice(&mut sent, 2);
         assert_eq!(sent.admit(messages(1), 3 * WINDOW_MS + 999, 0), Admission::Within);
-        assert_ne!(over(&mut sent, 5), Admission::Abuse);
+        assert_ne!(twice(&mut sent, 5), Admission::Abuse);
     }
 }
