@@ -1,8 +1,9 @@
 //! A connection's name for the outside: what clients of the `channels` dialect, the HTTP API and
 //! the operator call it by.
 //!
-//! Thirty-two hexadecimal digits: the node's number, the shard, the slot and its generation. Whoever
-//! has the name knows where to look; no table is kept, and a name is never given twice by one node.
+//! Thirty-two hexadecimal digits: the node's number, the shard, the slot and its generation.
+//! Whoever has the name knows where to look; no table is kept, and a name is never given twice by
+//! one node.
 //! Contract: protocols.md sections 4 and 7.
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::mail::{Address, ConnKey};
 const NODE_BITS: u32 = 56;
 /// Characters of a connection's name.
 const DIGITS: usize = 32;
+const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// A connection of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,12 +38,26 @@ impl ConnectionId {
     pub fn node_of(bits: u64) -> u64 {
         bits & ((1 << NODE_BITS) - 1)
     }
+
+    /// The name, in ASCII: what [`fmt::Display`] writes.
+    pub fn digits(self) -> [u8; DIGITS] {
+        let Address { shard, conn: ConnKey { index, generation } } = self.at;
+        let bits = u128::from(Self::node_of(self.node)) << 72
+            | u128::from(shard) << 64
+            | u128::from(index) << 32
+            | u128::from(generation);
+        let mut digits = [0; DIGITS];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        digits
+    }
 }
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address { shard, conn: ConnKey { index, generation } } = self.at;
-        write!(f, "{:014x}{shard:02x}{index:08x}{generation:08x}", Self::node_of(self.node))
+        f.write_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
     }
 }
 

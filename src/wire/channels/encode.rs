@@ -3,8 +3,6 @@
 //! Each function appends one message, without any frame, to `out`; the order of the keys is that of
 //! the system which this dialect replaces. Contract: protocols.md section 4.
 
-use std::io::Write;
-
 use crate::connection::ConnectionId;
 use crate::limits::ECHOED_TYPE_BYTES_MAX;
 use crate::message::Publication;
@@ -104,7 +102,11 @@ pub fn delivery(out: &mut Vec<u8>, publication: &Publication<'_>, at_text: &[u8;
 
 fn push_connection(out: &mut Vec<u8>, id: Option<ConnectionId>) {
     match id {
-        Some(id) => write!(out, "\"{id}\"").expect("a vector takes all"),
+        Some(id) => {
+            out.push(b'"');
+            out.extend_from_slice(&id.digits());
+            out.push(b'"');
+        }
         None => out.extend_from_slice(b"null"),
     }
 }
