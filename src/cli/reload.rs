@@ -2,7 +2,8 @@
 //! named.
 //!
 //! Told by SIGHUP. Whatever is wrong with the new settings is logged, and those in force stay. The
-//! log names keys and no values; its line `reloaded: …` comes when every shard has the new ones.
+//! log names keys and no values; its line `reloaded: …` comes when every shard has the new ones, but
+//! for those that the log names before it.
 
 use super::ServeFlags;
 use crate::config::{Change, Environment, Loaded, Secret};

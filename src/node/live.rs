@@ -71,6 +71,12 @@ impl Renewal {
     }
 }
 
+/// The shards whose settings are still on their way, by number.
+pub(super) fn not_taken(all: &[Renewal]) -> Vec<usize> {
+    let is_there = |it: &Renewal| it.is_there.load(Ordering::Relaxed);
+    all.iter().enumerate().filter(|(_, it)| is_there(it)).map(|(shard, _)| shard).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -79,16 +85,29 @@ mod tests {
     use super::*;
     use crate::node::Setup;
 
+    fn live(subscriptions_max: usize) -> Arc<Live> {
+        let policy = Policy { subscriptions_max, ..Policy::new(Vec::new()) };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Arc::new(Setup::bare(address, 1, policy).live().1)
+    }
+
+    #[test]
+    fn who_has_not_taken_settings_is_known() {
+        let all: Vec<Renewal> = (0..4).map(|_| Renewal::default()).collect();
+        assert!(not_taken(&all).is_empty());
+        let (in_force, _ended) = channel();
+        all.iter().for_each(|it| it.put((live(1), in_force.clone())));
+        assert!(all[0].take().is_some() && all[2].take().is_some());
+        assert_eq!(not_taken(&all), [1, 3]);
+    }
+
     #[test]
     fn the_newest_settings_are_taken_once() {
         let renewal = Renewal::default();
         assert!(renewal.take().is_none());
         let (in_force, all) = channel();
         for amount in [1, 2] {
-            let policy = Policy { subscriptions_max: amount, ..Policy::new(Vec::new()) };
-            let address = SocketAddr::from(([127, 0, 0, 1], 0));
-            let (_, live) = Setup::bare(address, 1, policy).live();
-            renewal.put((Arc::new(live), in_force.clone()));
+            renewal.put((live(amount), in_force.clone()));
         }
         drop(in_force);
         let taken = renewal.take().unwrap();

@@ -30,7 +30,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Barrier, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -152,8 +152,9 @@ impl Node {
     }
 
     /// Puts other settings in force: on each shard and then at the doors, by the time this returns.
-    /// The shards then hold their connections against them, some in each turn (`shard/review`). The
-    /// addresses and the number of shards stay as they are. Blocks.
+    /// A shard whose turn takes longer than ten seconds is not waited for; there is a warning, and it
+    /// takes them in its next one. The shards then hold their connections against them, some in each
+    /// turn (`shard/review`). The addresses and the number of shards stay as they are. Blocks.
     ///
     /// # Errors
     /// [`SetupError::Fixed`] where something is different that a running broker does not change;
@@ -178,7 +179,10 @@ impl Node {
         }
         drop(in_force);
         // It ends with the last shard's turn: nothing is ever sent.
-        let _ = all.recv_timeout(IN_FORCE_MAX);
+        if all.recv_timeout(IN_FORCE_MAX) == Err(RecvTimeoutError::Timeout) {
+            let shards = live::not_taken(&common.next);
+            tracing::warn!(?shards, "shards that have not taken the new settings yet");
+        }
         // The doors last: a shard holds who comes in against its own, and would send away whom only
         // the new ones let in.
         *common.live.write().unwrap_or_else(PoisonError::into_inner) = live;
