@@ -7,7 +7,7 @@
 //! | layer | rooms | may import |
 //! |---|---|---|
 //! | program | [`cli`] | everything below |
-//! | process | [`node`]: threads, sockets, the turn, the drain | `shard`, `http`, `wire`, `auth`, root words |
+//! | process | [`node`]: threads, sockets, the turn, the control thread, the drain | `shard`, `http`, `wire`, `auth`, root words |
 //! | the other side | [`load`]: virtual clients, scenarios, reports | `wire`, root words |
 //! | edges | [`http`]: routes, headers, reports | root words |
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
@@ -30,6 +30,23 @@
 //! there  mail::Delivery(Arc<Message>) -> mailbox -> the other shard's turn -> the same from "here"
 //! out    end of turn: each dirty connection once, one send; what the kernel refuses waits, by
 //!        reference and counted, in shard/outbox/backlog
+//! ```
+//!
+//! # The other ways
+//!
+//! ```text
+//! question      shard/asking: the request waits, and its connection with it -> node/local
+//!               -> node/control, on its thread: auth/webhook -> mail::Request::Answered
+//!               -> the shard's turn: the request goes on
+//! announcement  http or shard/session/admin -> shard/announce: mail::Delivery::Announce to every
+//!               other shard -> whoever is in the audience, encoded once a lane -> as a message
+//! inquiry       http or shard/session/admin -> report: whom to ask what -> shard/inquiry:
+//!               mail::Request::Ask -> shard/report: what is found -> mail::Delivery::Told
+//!               -> report: the next question, or the JSON
+//! settings      cli/reload -> node: node/live for each shard, which takes them in its next turn
+//!               -> shard/review: connections held against them, some in each turn; the doors last
+//! end           cli/serve -> node: mail::Delivery::Drain -> shard/life: each connection is told at
+//!               a time of its own -> shard/ends
 //! ```
 //!
 //! # Invariants

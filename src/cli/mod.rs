@@ -1,8 +1,8 @@
 //! The command line: what can be typed, and which file carries it out.
 //!
-//! A command is a file of this folder. Flags that give a setting are only carried to `config`, which judges them like any
-//! other source, so that one start shows every error. Exit status: 0, 1 (failed), 2 (usage or
-//! configuration). Spec: protocols.md section 10.
+//! A command is a file of this folder. Flags that give a setting are only carried to `config`, which
+//! judges them like any other source, so that one start shows every error. Exit status: 0, 1
+//! (failed), 2 (usage or configuration). Spec: protocols.md section 10.
 
 pub mod bench;
 pub mod check_config;

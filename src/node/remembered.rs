@@ -1,8 +1,8 @@
 //! Publishes remembered by their `id`: the same id on the same topic is published once and answered
 //! twice (protocols.md section 11, "HTTP API").
 //!
-//! Shared by the HTTP tasks of all shards, off the way of messages. Bounded in number and age: at the bound a
-//! publish with an id is refused, for to forget one early would be to publish it twice.
+//! Shared by the HTTP tasks of all shards, off the way of messages. Bounded in number and age: at
+//! the bound a publish with an id is refused, for to forget one early would be to publish it twice.
 
 use std::sync::Mutex;
 

@@ -16,6 +16,7 @@ use crate::limits::{OPERATOR_REQUESTS_MAX, TURN_BYTES_MAX};
 use crate::node::Setup;
 use crate::node::census::Census;
 use crate::node::control::Control;
+use crate::node::live::Renewal;
 use crate::node::remembered::Remembered;
 use crate::node::sockets::Waker;
 use crate::shard::{Endpoint, Parts, Policy};
@@ -48,7 +49,7 @@ fn local(flush_delay: Duration) -> Rc<Local> {
     thread.join().unwrap();
     let common = Arc::new(Common {
         node: 1,
-        next: [Default::default()].into(),
+        next: [Renewal::default()].into(),
         live: RwLock::new(Arc::new(live)),
         mailboxes: Arc::clone(&mailboxes),
         metrics: Arc::from([ShardMetrics::new()]),

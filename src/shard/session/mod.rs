@@ -2,8 +2,8 @@
 //!
 //! Called by the shard with one whole message at a time; answers in the same order. Here: which
 //! dialect it is for, and what all of them do alike (subscribe, unsubscribe, publish, ask the rules,
-//! withdraw what they do not cover any more). A dialect's own session is a file beside this one; the rate
-//! limit is `rate.rs`. Contract: protocols.md sections 3, 6 and 11.
+//! withdraw what they do not cover any more). A dialect's own session is a file beside this one; the
+//! rate limit is `rate.rs`. Contract: protocols.md sections 3, 6 and 11.
 
 mod admin;
 mod channels;

@@ -1,11 +1,10 @@
 //! How much a client may send: its rate limits, of messages and of bytes.
 //!
 //! Called by the sessions of every dialect, once for each data frame, well formed or not. What
-//! finds a bucket empty is refused with the time to come back, what no full bucket would hold without
-//! one; who is refused in several windows
-//! running, or sends a limit many times over in one, is closed with 4429 (protocols.md section 11,
-//! "Life and limits"). A bucket holds what a window allows and fills up evenly; a frame that is
-//! refused takes what is left.
+//! finds a bucket empty is refused with the time to come back, and without one where a full bucket
+//! would not hold it either; who is refused in several windows running, or sends a limit many times
+//! over in one, is closed with 4429 (protocols.md section 11, "Life and limits"). A bucket holds
+//! what a window allows and fills up evenly; a frame that is refused takes what is left.
 
 use crate::close::Refusal;
 use crate::limits::{RATE_BURST_FACTOR, RATE_WINDOWS_MAX};
