@@ -9,6 +9,7 @@ mod memory;
 #[allow(dead_code, reason = "what other tests use of it")]
 mod secured;
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -127,7 +128,8 @@ fn large_messages_in_pieces_both_ways() {
     let node = node(1, &certificate, |_| {});
     for version in [&TLS12, &TLS13] {
         let (mut session, mut socket) = raw(&node, &certificate, version);
-        let data: String = (0..100_000).map(|n| format!("{n:08}")).collect();
+        let mut data = String::new();
+        (0..100_000).for_each(|n| write!(data, "{n:08}").unwrap());
         let subscribe = frame(br#"{"type":"subscribe","topic":"t"}"#);
         let publish =
             frame(format!(r#"{{"type":"message","topic":"t","data":"{data}"}}"#).as_bytes());

@@ -200,13 +200,11 @@ impl Session {
                 return Sent::Gone;
             };
             taken = end;
-            match write(fd.as_fd(), &records[..encrypted]) {
-                Ok(written) => self.held.extend_from_slice(&records[written..encrypted]),
-                Err(_) => {
-                    self.broken = true;
-                    return Sent::Gone;
-                }
-            }
+            let Ok(written) = write(fd.as_fd(), &records[..encrypted]) else {
+                self.broken = true;
+                return Sent::Gone;
+            };
+            self.held.extend_from_slice(&records[written..encrypted]);
         }
     }
 
