@@ -12,7 +12,7 @@
 //! | edges | [`http`]: routes, headers, reports | root words |
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
-//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`] | each other |
+//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`], [`address`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
@@ -59,6 +59,7 @@
 //!   may, and waits while mail cannot go out.
 //! - Every queue, cache and buffer has a bound in [`limits`] or a setting, and a counter or refusal.
 
+pub mod address;
 pub mod announcement;
 pub mod audience;
 pub mod auth;

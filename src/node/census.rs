@@ -7,6 +7,7 @@
 //! A connection counts until its socket is closed, also while it waits out its close: it holds a
 //! descriptor, and an address whose ending connections did not count could hold as many more as it
 //! opens and breaks off in the time of a close. Its place is free before the client sees the end.
+//! Counted is the part of an address that a client cannot choose ([`counted`]).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use ahash::RandomState;
+
+use crate::address::counted;
 
 const STRIPES: usize = 64;
 
@@ -63,6 +66,7 @@ impl Census {
         if self.connections() >= self.connections_max() {
             return Err(Full::Server);
         }
+        let address = counted(address);
         let max = self.per_address_max();
         if max > 0 && self.stripe(address).get(&address).is_some_and(|in_| *in_ >= max) {
             return Err(Full::Address);
@@ -79,6 +83,7 @@ impl Census {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Server);
         }
+        let address = counted(address);
         let max = self.per_address_max();
         // Counted without a limit too: there may be one later.
         let mut stripe = self.stripe(address);
@@ -95,6 +100,7 @@ impl Census {
     /// Counts a connection out.
     pub fn leave(&self, address: IpAddr) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+        let address = counted(address);
         let mut stripe = self.stripe(address);
         if let Some(count) = stripe.get_mut(&address) {
             *count -= 1;
@@ -156,6 +162,21 @@ mod tests {
             census.leave(address);
         }
         assert_eq!(census.connections(), 0);
+        assert!(census.addresses.iter().all(|stripe| stripe.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn what_a_client_can_choose_of_its_address_makes_no_second_client() {
+        let census = Census::new(10, 2);
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (one, two, three) = (of("2001:db8::1"), of("2001:db8::2:2"), of("2001:db8::3"));
+        assert_eq!((census.enter(one), census.enter(two)), (Ok(()), Ok(())));
+        assert_eq!(census.look(three), Err(Full::Address));
+        assert_eq!(census.enter(three), Err(Full::Address));
+        assert_eq!(census.enter(of("2001:db8:0:1::1")), Ok(()));
+        for address in [one, two, of("2001:db8:0:1::1")] {
+            census.leave(address);
+        }
         assert!(census.addresses.iter().all(|stripe| stripe.lock().unwrap().is_empty()));
     }
 

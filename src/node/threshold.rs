@@ -9,13 +9,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ahash::RandomState;
 use tokio::sync::Notify;
 
+use crate::address::counted;
 use crate::limits::{HANDSHAKE_GRACE_MS, HANDSHAKES_PER_ADDRESS_MIN, SLEEP_MS_MAX};
 
 /// The places before a shard's door.
@@ -112,7 +113,7 @@ impl Threshold {
         share: Option<u32>,
         now_ms: u64,
     ) -> Option<(Place, u64)> {
-        let address = address.map(of_share);
+        let address = address.map(counted);
         let cut = self.state.borrow_mut().make_way(address, share)?;
         let place = Place {
             threshold: Rc::clone(self),
@@ -206,7 +207,7 @@ impl Place {
     /// A proxy told whom it speaks for: the place counts in that address's share from now on. Gives
     /// how many were cut for it; `None` where there is no room in the share.
     pub(super) fn is_of(&self, address: IpAddr, share: Option<u32>) -> Option<u64> {
-        let address = Some(of_share(address));
+        let address = Some(counted(address));
         let mut state = self.threshold.state.borrow_mut();
         let number = self.number.get()?;
         let mut waiting = state.forget(number)?;
@@ -244,16 +245,6 @@ impl Drop for Place {
 pub(super) fn share(connections_per_address_max: u32) -> Option<u32> {
     (connections_per_address_max > 0)
         .then(|| connections_per_address_max.max(HANDSHAKES_PER_ADDRESS_MIN))
-}
-
-/// What one client can choose freely of an IPv6 address, its lower half, makes no second client.
-fn of_share(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]
@@ -340,8 +331,5 @@ mod tests {
         assert_eq!(share(0), None);
         assert_eq!(share(1), Some(HANDSHAKES_PER_ADDRESS_MIN));
         assert_eq!(share(100_000), Some(100_000));
-        let of = |text: &str| of_share(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }
