@@ -84,9 +84,17 @@ impl Close {
         self.row().0
     }
 
-    /// The reason on the wire, and the label of its counter with blanks made underscores.
+    /// The reason on the wire.
     pub fn reason(self) -> &'static str {
         self.row().1
+    }
+
+    /// The reason as a label of its counter: in lower case, blanks made underscores.
+    pub fn label(self) -> String {
+        match self.reason() {
+            "" => "normal".into(),
+            reason => reason.replace([' ', '-'], "_").to_ascii_lowercase(),
+        }
     }
 
     /// Who has to mend it.
@@ -217,6 +225,7 @@ mod tests {
             assert_eq!(close.index(), row);
             assert!(close.reason().len() <= crate::limits::CLOSE_REASON_BYTES_MAX);
             assert_eq!(close == Close::Normal, close.reason().is_empty());
+            assert!(close.label().bytes().all(|b| b.is_ascii_lowercase() || b"_8".contains(&b)));
         }
     }
 }

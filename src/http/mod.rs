@@ -5,13 +5,12 @@
 
 pub mod disconnect;
 pub mod doors;
+pub mod health;
 pub mod openapi;
 mod parameters;
 pub mod publish;
-pub mod reports;
 mod route;
 pub mod say;
-
 mod text;
 pub mod wanted;
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, OnceLock, PoisonError, RwLock};
 
-use crate::http::reports::Facts;
+use crate::http::health::Facts;
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::census::Census;

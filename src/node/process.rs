@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::http::reports::Process;
+use crate::http::health::Process;
 use crate::node::clock;
 use crate::process::{cpu_time, resident_bytes};
 

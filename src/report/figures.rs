@@ -41,7 +41,7 @@ pub(super) fn figures(
     counters(&mut text, &around.metrics.iter().map(|shard| &**shard).collect::<Vec<_>>());
     text.key("closed").open('{');
     for close in Close::ALL {
-        text.key(&label(close)).number(sum(&|shard| shard.closed_for(close).get()));
+        text.key(&close.label()).number(sum(&|shard| shard.closed_for(close).get()));
     }
     text.close('}').key("shards").open('[');
     for shard in &*around.metrics {
@@ -62,14 +62,6 @@ fn counters(text: &mut Text, shards: &[&ShardMetrics]) {
         text.key(&camel(first.name)).number(value);
     }
     text.close('}');
-}
-
-/// A close reason as a key.
-fn label(close: Close) -> String {
-    if close == Close::Normal {
-        return "normal".into();
-    }
-    close.reason().replace([' ', '-'], "_").to_ascii_lowercase()
 }
 
 /// `bytes_sent_total` as JSON spells it: `bytesSentTotal`.

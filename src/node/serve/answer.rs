@@ -2,7 +2,7 @@
 //!
 //! Called by hyper for each request of a connection. The endpoints' paths come first, compared as
 //! they stand; then the routes (protocols.md section 7). Says nothing of its own: reports are
-//! `http/reports`, what a request has the shards do is a file of `node/`.
+//! `http/health`, what a request has the shards do is a file of `node/`.
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! What the broker tells of itself to whoever asks: `/health`, `/ready`, `/metrics`.
 //!
-//! Made from the shards' counters as they stand, so that a report asks nothing of a busy shard.
+//! Made from the shards' counters as they stand, so that an answer asks nothing of a busy shard.
 //! Protocols.md section 7.
 
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::close::Close;
 use crate::metrics::{Kind, ShardMetrics};
 use crate::time::Now;
 
-/// What the reports are made from.
+/// What the answers are made from.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// Each shard's counters.
@@ -104,7 +104,7 @@ impl Facts<'_> {
         head(&mut text, "closed_total", help, Kind::Counter);
         for close in Close::ALL {
             let value = self.sum(|shard| shard.closed_for(close).get());
-            let (code, reason) = (close.code(), label(close));
+            let (code, reason) = (close.code(), close.label());
             let _ = writeln!(
                 text,
                 "shardwire_closed_total{{code=\"{code}\",reason=\"{reason}\"}} {value}"
@@ -160,14 +160,6 @@ fn full_head(text: &mut String, name: &str, help: &str, kind: Kind) {
         Kind::Gauge => "gauge",
     };
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-/// A close reason as a label.
-fn label(close: Close) -> String {
-    if close == Close::Normal {
-        return "normal".into();
-    }
-    close.reason().replace([' ', '-'], "_").to_ascii_lowercase()
 }
 
 #[cfg(test)]
