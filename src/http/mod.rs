@@ -17,9 +17,14 @@ pub mod wanted;
 pub use parameters::Parameters;
 pub use route::Route;
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -29,7 +34,7 @@ use crate::close::Refusal;
 pub type Answer = Response<Full<Bytes>>;
 
 /// An answer of JSON.
-pub fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
+pub fn json(status: StatusCode, body: &impl Display) -> Answer {
     with_type(status, "application/json", format!("{body}\n"))
 }
 
@@ -44,7 +49,39 @@ pub fn with_type(status: StatusCode, content_type: &'static str, body: String) -
 
 /// An error in the form of the API (protocols.md section 11, "HTTP API").
 pub fn error(status: StatusCode, message: &str) -> Answer {
-    json(status, &json!({"error": {"code": status.as_u16(), "message": message}}))
+    json(status, &error_body(status.as_u16(), message))
+}
+
+/// The same without its status, for one of several results.
+fn error_body(code: u16, message: &str) -> serde_json::Value {
+    json!({"error": {"code": code, "message": message}})
+}
+
+/// 401, with the scheme that would open (RFC 9110 section 15.5.2).
+pub fn unauthorized(message: &str) -> Answer {
+    with_header(error(StatusCode::UNAUTHORIZED, message), WWW_AUTHENTICATE, "Bearer")
+}
+
+/// 405, with the methods that there are (RFC 9110 section 15.5.6).
+pub fn wrong_method(allowed: &'static str) -> Answer {
+    with_header(error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"), ALLOW, allowed)
+}
+
+/// A refusal that may be none in a second.
+pub fn retry_later(status: StatusCode, message: &str) -> Answer {
+    with_header(error(status, message), RETRY_AFTER, "1")
+}
+
+/// An answer after which the connection ends: who is sent away gives its descriptor back, and its
+/// next try costs it a connection.
+pub fn last(answer: Answer) -> Answer {
+    with_header(answer, CONNECTION, "close")
+}
+
+/// An answer with one more header.
+pub fn with_header(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
 }
 
 /// What is answered to a request that is not carried out.

@@ -3,36 +3,17 @@
 //! Reads items and writes results; publishing is the shard's. `data` and `metadata` stay the text
 //! that came in.
 
-use serde::Deserialize;
+use std::fmt::{self, Write as _};
+
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text::{Object, is_refused};
+use super::text::{Object, has_lone_surrogate, is_deep};
 use crate::close::Refusal;
 use crate::limits::{BATCH_ITEMS_MAX, REQUEST_ID_BYTES_MAX};
 use crate::message::{Position, Publication};
 use crate::time::Timestamp;
 use crate::topic::{Topic, TopicBounds};
-
-/// A message to be published.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    #[serde(borrow)]
-    topic: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-}
-
-/// Reads a field that is there, be it `null`; one that is not stays `None` by its default.
-fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(field).map(Some)
-}
 
 /// A checked message to be published.
 #[derive(Debug)]
@@ -70,11 +51,7 @@ impl Body {
                 serde_json::from_slice(body).map_err(|error| error.to_string())?;
             return Ok(Self { items: vec![Checked::read(item, bounds)], is_batch });
         }
-        let items: Vec<&RawValue> =
-            serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        if items.len() > BATCH_ITEMS_MAX {
-            return Err(format!("a batch has at most {BATCH_ITEMS_MAX} items"));
-        }
+        let Batch(items) = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let read = |item: &RawValue| {
             let fits = item.get().len() <= item_bytes_max;
             if fits { Checked::read(item, bounds) } else { Err(Refusal::TooLarge) }
@@ -83,46 +60,72 @@ impl Body {
     }
 }
 
+/// The items of an array, which is read no further than a batch may be long.
+struct Batch<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Batch<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+
+        impl<'de> Visitor<'de> for Items {
+            type Value = Batch<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Batch<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    if items.len() == BATCH_ITEMS_MAX {
+                        let error = format_args!("a batch has at most {BATCH_ITEMS_MAX} items");
+                        return Err(A::Error::custom(error));
+                    }
+                    items.push(item);
+                }
+                Ok(Batch(items))
+            }
+        }
+
+        deserializer.deserialize_seq(Items)
+    }
+}
+
 impl Checked {
     fn read(item: &RawValue, bounds: TopicBounds) -> Result<Self, Refusal> {
         if !item.get().starts_with('{') {
             return Err(Refusal::NotAnObject);
         }
-        let item: Item<'_> = serde_json::from_str(item.get()).map_err(|error| {
-            if error.to_string().starts_with("duplicate field") {
-                Refusal::DuplicateKey
-            } else {
-                Refusal::BadJson
-            }
-        })?;
-        let topic = item.topic.ok_or(Refusal::Missing("topic"))?;
+        let object = Object::of(item).ok_or(Refusal::BadJson)?;
+        let (topic, data) = (object.optional("topic")?, object.only("data")?);
+        let event = object.optional("eventType")?;
+        let (metadata, id) = (object.optional("metadata")?, object.optional("id")?);
+        if has_lone_surrogate(item.get()) || [data, metadata].into_iter().flatten().any(is_deep) {
+            return Err(Refusal::BadJson);
+        }
+        let topic = topic.ok_or(Refusal::Missing("topic"))?;
         let topic: String =
             serde_json::from_str(topic.get()).map_err(|_| Refusal::IllTyped("topic"))?;
         Topic::parse(&topic, bounds).map_err(Refusal::BadTopic)?;
-        let data = item.data.ok_or(Refusal::Missing("data"))?;
-        if let Some(event) = item.event_type
-            && serde_json::from_str::<String>(event.get()).is_err()
-        {
+        let data = data.ok_or(Refusal::Missing("data"))?;
+        if event.is_some_and(|event| !event.get().starts_with('"')) {
             return Err(Refusal::IllTyped("eventType"));
         }
         let is_id = |id: &RawValue| id.get().starts_with(['"', '-']) || is_digit_first(id.get());
-        if !item.id.is_none_or(|id| is_id(id) && id.get().len() <= REQUEST_ID_BYTES_MAX) {
+        if !id.is_none_or(|id| is_id(id) && id.get().len() <= REQUEST_ID_BYTES_MAX) {
             return Err(Refusal::IllTyped("id"));
         }
-        if [item.data, item.metadata].into_iter().flatten().any(is_refused) {
-            return Err(Refusal::BadJson);
-        }
-        let metadata = match item.metadata {
+        let members = match metadata {
             None => "",
             Some(object) => members(object.get()).ok_or(Refusal::IllTyped("metadata"))?,
         };
         Ok(Self {
             topic,
             data: data.get().into(),
-            event: item.event_type.map(|event| event.get().into()),
-            metadata: metadata.into(),
-            sender: item.metadata.and_then(sender),
-            id: item.id.map(|id| id.get().into()),
+            event: event.map(|event| event.get().into()),
+            metadata: members.into(),
+            sender: metadata.and_then(sender),
+            id: id.map(|id| id.get().into()),
         })
     }
 
@@ -168,25 +171,28 @@ pub struct Published {
     pub position: Option<Position>,
 }
 
-/// One item's result.
-pub fn result(result: &Result<Published, Refusal>, id: Option<&str>) -> serde_json::Value {
-    use serde_json::json;
-    match result {
-        Err(refusal) => {
-            json!({"error": {"code": refusal.code(), "message": refusal.to_string()}})
-        }
-        Ok(published) => {
-            let mut reply = json!({"delivered": published.delivered});
-            if let Some(id) = id.and_then(|id| serde_json::from_str(id).ok()) {
-                reply["id"] = id;
-            }
-            if let Some(Position { epoch, offset }) = published.position {
-                reply["offset"] = offset.into();
-                reply["epoch"] = epoch.to_string().into();
-            }
-            reply
-        }
+/// One item's result as JSON; `id` stands there as it was written.
+pub fn result(result: &Result<Published, Refusal>, id: Option<&str>) -> String {
+    let published = match result {
+        Ok(published) => published,
+        Err(refusal) => return super::error_body(refusal.code(), &refusal.to_string()).to_string(),
+    };
+    let mut reply = format!("{{\"delivered\":{}", published.delivered);
+    // A string takes whatever is written into it.
+    if let Some(id) = id {
+        let _ = write!(reply, ",\"id\":{id}");
     }
+    if let Some(Position { epoch, offset }) = published.position {
+        let _ = write!(reply, ",\"offset\":{offset},\"epoch\":\"{epoch}\"");
+    }
+    reply.push('}');
+    reply
+}
+
+/// The results of a batch as JSON, in its order.
+pub fn results(results: impl Iterator<Item = String>) -> String {
+    let results: Vec<_> = results.collect();
+    format!("{{\"results\":[{}]}}", results.join(","))
 }
 
 #[cfg(test)]
@@ -244,7 +250,8 @@ mod tests {
             r#"[{"topic":"a","data":1},{"topic":"a.*","data":1},{"data":1},{"topic":"a"},7,
                {"topic":"a","data":1,"eventType":3},{"topic":"a","data":1,"metadata":[]},
                {"topic":"a","topic":"b","data":1},{"topic":1,"data":1},{"topic":"a","data":1,"id":[]},
-               {"topic":"a","data":1,"id":-5}]"#,
+               {"topic":"a","data":1,"id":-5},{"topic":"a","data":1,"id":"\ud800"},
+               {"topic":"a","data":1,"id":1,"id":1},{"topic":"a","data":1,"x":"\ud800"}]"#,
         );
         assert!(body.is_batch);
         let codes: Vec<_> = body
@@ -266,6 +273,9 @@ mod tests {
                 Err(Refusal::IllTyped("topic")),
                 Err(Refusal::IllTyped("id")),
                 Ok(()),
+                Err(Refusal::BadJson),
+                Err(Refusal::DuplicateKey),
+                Err(Refusal::BadJson),
             ]
         );
     }
@@ -279,5 +289,39 @@ mod tests {
         let body = read(&format!("[ {} , {} ]", item(ITEM_BYTES_MAX), item(ITEM_BYTES_MAX + 1)));
         assert!(body.items[0].is_ok());
         assert_eq!(body.items[1].as_ref().err(), Some(&Refusal::TooLarge));
+    }
+
+    #[test]
+    fn an_id_is_told_digit_for_digit() {
+        let position = Position { epoch: 7, offset: 3 };
+        let plain = Ok(Published { delivered: 2, position: None });
+        for id in ["12345678901234567890123", "1e400", "-0.0", r#""a\u0041/""#] {
+            let body = read(&format!(r#"{{"topic":"a","data":1,"id":{id}}}"#));
+            let id = body.items[0].as_ref().unwrap().id.as_deref();
+            assert_eq!(result(&plain, id), format!(r#"{{"delivered":2,"id":{}}}"#, id.unwrap()));
+            assert_eq!(id, body.items[0].as_ref().unwrap().id.as_deref());
+        }
+        let kept = result(&Ok(Published { delivered: 0, position: Some(position) }), Some("1"));
+        let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+        assert_eq!((&kept["id"], &kept["offset"]), (&1.into(), &3.into()));
+        assert!(kept["epoch"].is_string());
+        let refused = result(&Err(Refusal::BadJson), None);
+        let all = results([result(&plain, None), refused].into_iter());
+        let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+        assert_eq!(all["results"][0]["delivered"], 2);
+        assert_eq!(all["results"][1]["error"]["code"], 400);
+    }
+
+    #[test]
+    fn a_batch_is_read_no_further_than_it_may_be_long() {
+        let read = |body: &str| Body::read(body.as_bytes(), TopicBounds::default(), ITEM_BYTES_MAX);
+        let ones = |count: usize| vec!["1"; count].join(",");
+        assert_eq!(
+            read(&format!("[{}]", ones(BATCH_ITEMS_MAX))).unwrap().items.len(),
+            BATCH_ITEMS_MAX
+        );
+        // What follows is no JSON any more, and nobody looks at it.
+        let error = read(&format!("[{},nonsense", ones(BATCH_ITEMS_MAX + 1))).unwrap_err();
+        assert!(error.starts_with("a batch has at most"), "{error}");
     }
 }

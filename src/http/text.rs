@@ -80,11 +80,11 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
 /// Whether a well formed value may not go on to clients: half a surrogate pair, or nested too deep.
 pub(super) fn is_refused(value: &RawValue) -> bool {
-    has_lone_surrogate(value.get()) || is_deep(value.get())
+    has_lone_surrogate(value.get()) || is_deep(value)
 }
 
 /// Whether well formed JSON holds an escape of one half of a surrogate pair without the other.
-fn has_lone_surrogate(json: &str) -> bool {
+pub(super) fn has_lone_surrogate(json: &str) -> bool {
     let unit = |at: usize| {
         let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
         u16::from_str_radix(digits, 16).ok()
@@ -106,9 +106,9 @@ fn has_lone_surrogate(json: &str) -> bool {
 }
 
 /// Whether well formed JSON is nested deeper than a message may be.
-fn is_deep(json: &str) -> bool {
+pub(super) fn is_deep(value: &RawValue) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    json.bytes().any(|byte| {
+    value.get().bytes().any(|byte| {
         match byte {
             _ if std::mem::take(&mut escaped) => {}
             b'\\' => escaped = in_string,
@@ -150,6 +150,7 @@ mod tests {
     #[test]
     fn nesting() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let is_deep = |json: &str| is_deep(&RawValue::from_string(json.into()).unwrap());
         assert!(!is_deep(&nested(JSON_NESTING_MAX)));
         assert!(is_deep(&nested(JSON_NESTING_MAX + 1)));
         assert!(!is_deep(&serde_json::to_string(&("[\"\\".repeat(5000))).unwrap()));

@@ -11,7 +11,7 @@ use hyper::{Request, StatusCode};
 use tokio::sync::oneshot;
 
 use crate::close::Refusal;
-use crate::http::publish::{Body, Checked, Published, result};
+use crate::http::publish::{self, Body, Checked, Published, result};
 use crate::http::{self, Answer};
 use crate::limits::{BATCH_BODY_FACTOR, BATCH_ITEMS_PER_TURN, RETRY_MS};
 use crate::node::api::{body, too_large};
@@ -50,8 +50,8 @@ pub(super) async fn answer(local: &Rc<Local>, request: Request<Incoming>) -> Ans
         results.push((begun.finish().await, id));
     }
     if body.is_batch {
-        let results: Vec<_> = results.iter().map(|(outcome, id)| result(outcome, *id)).collect();
-        return http::json(StatusCode::OK, &serde_json::json!({"results": results}));
+        let all = publish::results(results.iter().map(|(outcome, id)| result(outcome, *id)));
+        return http::json(StatusCode::OK, &all);
     }
     let Some((outcome, id)) = results.pop() else {
         unreachable!("a body that is no batch has one item")
