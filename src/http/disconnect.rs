@@ -29,7 +29,7 @@ impl Whom {
         let (code, reason) = with(body)?;
         Ok(match self {
             Self::User(user) => {
-                let tenant = parameters.name("tenant")?;
+                let tenant = parameters.tenant()?;
                 Wanted::Disconnect {
                     of: Audience::User { tenant, user: user.into() },
                     code,
@@ -114,6 +114,7 @@ mod tests {
         };
         assert_eq!(of(None), expected(None));
         assert_eq!(of(Some("tenant=acme")), expected(Some("acme")));
+        assert_eq!(of(Some("tenantId=acme")), expected(Some("acme")));
         let none = Whom::Connection("none".into()).wanted(&Parameters::default(), b"");
         assert_eq!(none, Err(Refusal::NotFound));
     }

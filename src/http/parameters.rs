@@ -1,7 +1,8 @@
 //! The query of a request: what it says of a page, and names that a path has no place for.
 //!
-//! What is not known is ignored, what stands there twice refused: nobody could tell which one is
-//! meant. Contract: protocols.md section 11, "HTTP API".
+//! What is not known is refused, and so is what stands there twice: a filter that is misspelled
+//! would be none, and of two nobody could tell which one is meant. A user and a tenant have two names
+//! each, that of the paths and that of the reports. Contract: protocols.md section 11, "HTTP API".
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -22,9 +23,46 @@ impl Parameters {
         let text = |part: &str| decoded(&part.replace('+', " ")).map(Cow::into_owned);
         let pair = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((text(name)?, text(value)))
+            // A name that is no text is nobody's.
+            (text(name).unwrap_or_else(|| name.to_owned()), text(value))
         };
-        Self(query.unwrap_or_default().split('&').filter_map(pair).collect())
+        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        Self(pairs.map(pair).collect())
+    }
+
+    /// Holds the names against those that are known.
+    ///
+    /// # Errors
+    /// Which one is not, in words: the client's fault.
+    pub fn only(&self, known: &[&str]) -> Result<(), String> {
+        let unknown = self.0.iter().find(|(name, _)| !known.contains(&&**name));
+        unknown.map_or(Ok(()), |(name, _)| {
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            Err(format!("Unknown parameter: {name}; known: {known}"))
+        })
+    }
+
+    /// The tenant, under either of its names.
+    ///
+    /// # Errors
+    /// As [`Parameters::name`].
+    pub(super) fn tenant(&self) -> Result<Option<Box<str>>, Refusal> {
+        self.either("tenant", "tenantId")
+    }
+
+    /// The user, under either of its names.
+    ///
+    /// # Errors
+    /// As [`Parameters::name`].
+    pub(super) fn user(&self) -> Result<Option<Box<str>>, Refusal> {
+        self.either("user", "userId")
+    }
+
+    fn either(&self, one: &'static str, other: &'static str) -> Result<Option<Box<str>>, Refusal> {
+        match (self.name(one)?, self.name(other)?) {
+            (Some(_), Some(_)) => Err(Refusal::IllTyped(other)),
+            (one, other) => Ok(one.or(other)),
+        }
     }
 
     /// The value under a name.
@@ -44,7 +82,7 @@ impl Parameters {
     ///
     /// # Errors
     /// It is empty, or stands there twice: the client's fault.
-    pub fn name(&self, name: &'static str) -> Result<Option<Box<str>>, Refusal> {
+    fn name(&self, name: &'static str) -> Result<Option<Box<str>>, Refusal> {
         match self.text(name)? {
             Some("") => Err(Refusal::IllTyped(name)),
             text => Ok(text.map(Into::into)),
@@ -104,6 +142,39 @@ mod tests {
         for bad in ["cursor=", "cursor=x", "cursor=0000000000&cursor=0000000000"] {
             assert_eq!(page(Some(bad)), Err(Refusal::IllTyped("cursor")), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let only = |query, known: &[&str]| Parameters::of(query).only(known);
+        assert_eq!(only(None, &[]), Ok(()));
+        assert_eq!(only(Some("&tenant=a&&limit=1&"), &["limit", "tenant"]), Ok(()));
+        let error = |text: &str| Err(text.to_owned());
+        assert_eq!(only(Some("x=1"), &[]), error("Unknown parameter: x; known: none"));
+        let known = &["limit", "cursor"];
+        let expected = error("Unknown parameter: %ff; known: limit, cursor");
+        assert_eq!(only(Some("limit=1&%ff=1"), known), expected);
+        assert_eq!(
+            only(Some("Limit=1"), known),
+            error("Unknown parameter: Limit; known: limit, cursor")
+        );
+    }
+
+    #[test]
+    fn users_and_tenants_have_two_names() {
+        let of = |query| {
+            let parameters = Parameters::of(Some(query));
+            (parameters.tenant(), parameters.user())
+        };
+        let named = |tenant: Option<&str>, user: Option<&str>| {
+            (Ok(tenant.map(Into::into)), Ok(user.map(Into::into)))
+        };
+        assert_eq!(of("tenant=a&userId=b"), named(Some("a"), Some("b")));
+        assert_eq!(of("user=b&tenantId=a"), named(Some("a"), Some("b")));
+        assert_eq!(of("limit=1"), named(None, None));
+        assert_eq!(of("tenant=a&tenantId=a").0, Err(Refusal::IllTyped("tenantId")));
+        assert_eq!(of("user=a&userId=b").1, Err(Refusal::IllTyped("userId")));
+        assert_eq!(of("tenantId=").0, Err(Refusal::IllTyped("tenantId")));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl To {
             Self::Everyone => Reach::These(Audience::Everyone),
             Self::Tenant(tenant) => Reach::These(Audience::Tenant(tenant.into())),
             Self::User(user) => {
-                let tenant = parameters.name("tenant")?;
+                let tenant = parameters.tenant()?;
                 Reach::These(Audience::User { tenant, user: user.into() })
             }
             Self::Channel(channel) => {
@@ -91,6 +91,7 @@ mod tests {
             (To::Tenant("t.*".into()), "", Reach::These(Audience::Tenant("t.*".into()))),
             (To::User("a.*".into()), "", user(None)),
             (To::User("a.*".into()), "tenant=t", user(Some("t"))),
+            (To::User("a.*".into()), "tenantId=t", user(Some("t"))),
             (To::Channel("t:a".into()), "tenant=t", Reach::Subscribers("t:a".into())),
         ] {
             let said = said(to, query, r#"{"message": {"n": 1e400, "n":2} ,"x":0}"#).unwrap();

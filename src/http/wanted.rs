@@ -56,7 +56,7 @@ impl About {
 
 /// Of everyone, of a tenant, or of a user: one of no tenant where none is given.
 fn audience(parameters: &Parameters) -> Result<Audience, Refusal> {
-    Ok(match (parameters.name("userId")?, parameters.name("tenantId")?) {
+    Ok(match (parameters.user()?, parameters.tenant()?) {
         (Some(user), tenant) => Audience::User { tenant, user },
         (None, Some(tenant)) => Audience::Tenant(tenant),
         (None, None) => Audience::Everyone,
@@ -87,6 +87,8 @@ mod tests {
         assert_eq!(of("limit=5&tenantId=t").0, Audience::Tenant("t".into()));
         assert_eq!(of("limit=5&userId=7").0, user(None));
         assert_eq!(of("limit=5&userId=7&tenantId=t").0, user(Some("t")));
+        assert_eq!(of("limit=5&tenant=t").0, Audience::Tenant("t".into()));
+        assert_eq!(of("limit=5&user=7&tenant=t").0, user(Some("t")));
         let topics = wanted(About::Topics, "prefix=a.&limit=5");
         assert_eq!(topics, Ok(Wanted::Topics { prefix: "a.".into(), page }));
     }
