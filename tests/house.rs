@@ -53,7 +53,7 @@ const LOAD: &[&str] = &[
 const ABOVE: &[(&str, &[&str])] = &[
     ("lib", &["wire", "auth", "shard", "bus", "http", "node", "load", "cli"]),
     ("main", &["cli", "node"]),
-    ("config", &["auth", "shard", "http"]),
+    ("config", &["auth"]),
 ];
 
 /// What only those may use that wait on the outside.

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use super::grammar;
 use super::problem::{Origin, Problem};
 use super::settings::{
-    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Origins,
-    RuleSetting, Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
+    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
+    Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
 };
 use super::typed::{Typed, Values};
 use super::value::Value;
-use crate::http::doors;
+use crate::origin::Origins;
 use crate::topic::TopicBounds;
 
 /// What `--dev` listens on unless told otherwise.
@@ -163,10 +163,7 @@ fn server(values: &Values) -> Server {
         allow_origins: match values.texts("server.allow_origins") {
             None => Origins::SameHost,
             Some(origins) if origins.iter().any(|origin| origin == "*") => Origins::Any,
-            Some(origins) => {
-                let plain = |origin: &String| doors::normalised(origin).to_ascii_lowercase();
-                Origins::Only(origins.iter().map(plain).collect())
-            }
+            Some(origins) => Origins::only(origins),
         },
         request_timeout_ms: values.int("server.request_timeout_ms"),
         drain_ms: values.int("server.drain_ms"),

@@ -38,8 +38,8 @@ pub use problem::{Problem, Problems};
 pub use read::{Environment, Override};
 pub use setting::{Kind, Preset, Setting, Support};
 pub use settings::{
-    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Origins,
-    RuleSetting, Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
+    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
+    Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
 };
 pub use value::Secret;
 pub use words::{

@@ -15,6 +15,7 @@ use super::value::Secret;
 use super::words::{
     Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
 };
+use crate::origin::Origins;
 use crate::topic::TopicBounds;
 
 /// All of it.
@@ -95,17 +96,6 @@ pub struct Tls {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-}
-
-/// Where browsers may come from; a request without `Origin` is from no browser and let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
-    /// From the host that the request itself names.
-    SameHost,
-    /// From anywhere.
-    Any,
-    /// From these, in lower case and without the port that their scheme has anyway.
-    Only(Vec<String>),
 }
 
 /// What holds for every WebSocket connection.

@@ -12,7 +12,7 @@ use hyper::{HeaderMap, Request, Version};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
-use crate::config::Origins;
+use crate::origin::{OriginMark, Origins};
 
 /// The subprotocol by which a browser carries a token.
 pub const BEARER_PROTOCOL: &str = "bearer";
@@ -69,40 +69,27 @@ fn bearer_protocol(headers: &HeaderMap) -> Option<&str> {
 pub fn is_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return *origins == Origins::Any };
-    match origins {
-        Origins::Any => true,
-        Origins::Only(list) => {
-            let origin = normalised(origin);
-            list.iter().any(|allowed| normalised(allowed).eq_ignore_ascii_case(origin))
-        }
-        Origins::SameHost => {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            host.zip(origin.split_once("://")).is_some_and(|(host, (scheme, origin))| {
-                without_default_port(scheme, origin)
-                    .eq_ignore_ascii_case(without_default_port(scheme, host))
-            })
-        }
-    }
+    origins.allow(origin, host(headers))
 }
 
-/// An origin without the port that its scheme has anyway (RFC 6454 section 6.2). Upper and lower
-/// case stay as they are.
-pub fn normalised(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(scheme, host)| {
-        let cut = host.len() - without_default_port(scheme, host).len();
-        &origin[..origin.len() - cut]
+/// What a connection keeps of the page that a browser came from.
+pub fn origin_mark(headers: &HeaderMap) -> OriginMark {
+    headers.get(ORIGIN).map_or(OriginMark::NONE, |origin| {
+        // One that is no text is allowed only where all are.
+        OriginMark::new(origin.to_str().unwrap_or_default(), host(headers))
     })
 }
 
-fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
-    let port = if scheme.eq_ignore_ascii_case("http") {
-        ":80"
-    } else if scheme.eq_ignore_ascii_case("https") {
-        ":443"
-    } else {
-        return host;
-    };
-    host.strip_suffix(port).unwrap_or(host)
+/// Whether every `Host` of a request, of which there is one at least, names this machine or a
+/// listed page: a browser that was led here by somebody's DNS names neither.
+pub fn is_known_host(origins: &Origins, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter().peekable();
+    let is_known = |host: &HeaderValue| host.to_str().is_ok_and(|host| origins.know_host(host));
+    hosts.peek().is_some() && hosts.all(is_known)
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST).and_then(|host| host.to_str().ok())
 }
 
 /// Whether an address is one of the operator's proxies.
@@ -222,43 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn origins_and_hosts() {
         let from = |origin| headers(&[("host", "app.example:3000"), ("origin", origin)]);
         assert!(is_allowed(&Origins::SameHost, &headers(&[("host", "app.example")])));
         assert!(is_allowed(&Origins::SameHost, &from("http://app.example:3000")));
         assert!(!is_allowed(&Origins::SameHost, &from("http://app.example")));
-        assert!(!is_allowed(&Origins::SameHost, &from("null")));
-        assert!(is_allowed(&Origins::Any, &from("null")));
-        let list = Origins::Only(vec!["https://app.example".into()]);
-        assert!(is_allowed(&list, &from("https://app.example")));
-        assert!(!is_allowed(&list, &from("https://app.example.evil")));
-        assert!(!is_allowed(&list, &from("http://app.example")));
-    }
-
-    #[test]
-    fn an_origin_is_the_same_with_the_port_that_it_has_anyway() {
-        for (host, origin, is_same) in [
-            ("app.example", "http://app.example:80", true),
-            ("app.example:80", "http://app.example", true),
-            ("APP.example:443", "HTTPS://app.example", true),
-            ("app.example:443", "https://app.example:443", true),
-            ("[::1]:80", "http://[::1]", true),
-            ("app.example", "https://app.example:80", false),
-            ("app.example:443", "http://app.example", false),
-            ("app.example:8080", "http://app.example", false),
-            ("[::80]", "http://[:", false),
-            ("app.example:80", "ws://app.example", false),
-        ] {
-            let headers = headers(&[("host", host), ("origin", origin)]);
-            assert_eq!(is_allowed(&Origins::SameHost, &headers), is_same, "{host} {origin}");
-        }
-        let list = Origins::Only(vec!["https://a.example:443".into(), "http://b.example".into()]);
-        let from = |origin| is_allowed(&list, &headers(&[("origin", origin)]));
-        assert!(from("https://A.example") && from("https://a.example:443"));
-        assert!(from("http://b.example:80"));
-        assert!(!from("http://a.example:443") && !from("https://b.example:80"));
-        assert_eq!(normalised("https://a.example:443"), "https://a.example");
-        assert_eq!(normalised("null"), "null");
+        let mut odd = from("null");
+        odd.insert(ORIGIN, HeaderValue::from_bytes(b"\xff").unwrap());
+        assert!(is_allowed(&Origins::Any, &odd) && !is_allowed(&Origins::SameHost, &odd));
+        let known = |hosts: &[(&'static str, &'static str)]| {
+            is_known_host(&Origins::SameHost, &headers(hosts))
+        };
+        assert!(known(&[("host", "localhost:3000")]));
+        assert!(!known(&[]) && !known(&[("host", "evil.example:3000")]));
+        let mut two = headers(&[("host", "localhost")]);
+        two.append(HOST, "evil.example".parse().unwrap());
+        assert!(!is_known_host(&Origins::SameHost, &two));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::interest::OwnInterest;
 use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
+use crate::origin::OriginMark;
 use crate::shard::asking::Asking;
 use crate::shard::encoder::{Encoder, lane_of};
 use crate::shard::ends::{End, Ending};
@@ -32,7 +33,7 @@ use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::topics::Topics;
 use crate::time::Now;
-use crate::topic::{Pattern, name_hash};
+use crate::topic::Pattern;
 use crate::wire::deflate::Accepted;
 use crate::wire::frame::{self, OpCode};
 
@@ -59,26 +60,6 @@ impl Arrival {
     pub fn new(endpoint: u8, address: IpAddr) -> Self {
         let (identity, compression, refused) = (None, None, None);
         Self { endpoint, identity, compression, address, refused, origin: OriginMark::NONE }
-    }
-}
-
-/// What a connection keeps of the `Origin` it came with, to be held against other settings later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OriginMark {
-    /// A hash of the header in lower case; 0 where there was none.
-    pub hash: u32,
-    /// Whether it was the host that the request itself named.
-    pub same_host: bool,
-}
-
-impl OriginMark {
-    /// That of who brought no `Origin` and is no browser.
-    pub const NONE: Self = Self { hash: 0, same_host: false };
-
-    /// That of an `Origin` header; the same for the same origin, however it is spelled.
-    pub fn new(origin: &str, same_host: bool) -> Self {
-        let hash = name_hash(&origin.to_ascii_lowercase()) as u32;
-        Self { hash: hash.max(1), same_host }
     }
 }
 

@@ -49,8 +49,8 @@ use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
 use crate::wire::json::Scratch;
 
 use encoder::LANES;
+pub use hub::Arrival;
 use hub::Hub;
-pub use hub::{Arrival, OriginMark};
 pub use inquiry::Told;
 pub use outbox::{Port, Sent};
 pub use policy::{Bucket, Endpoint, Policy, Rate};

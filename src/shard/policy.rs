@@ -2,8 +2,9 @@
 //! Made by `node` out of the configuration or by a test; a shard is given another one as a whole.
 
 use crate::auth::{Rules, Tenants, Verifier};
-use crate::config::{Dialect, HistorySetting, Origins, SlowConsumerPolicy};
+use crate::config::{Dialect, HistorySetting, SlowConsumerPolicy};
 use crate::limits;
+use crate::origin::Origins;
 use crate::shard::outbox::OutboxBound;
 use crate::topic::TopicBounds;
 
@@ -109,8 +110,7 @@ pub struct Policy {
     pub rate: Rate,
     /// Which tenants are let in.
     pub tenants: Tenants,
-    /// From which pages browsers may connect; a list in the form of
-    /// [`OriginMark::new`](crate::shard::OriginMark::new), as the configuration gives it.
+    /// From which pages browsers may connect.
     pub origins: Origins,
     /// How long a webhook may take to answer, in milliseconds; `None`: there is no webhook.
     pub webhook_timeout_ms: Option<u64>,

@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use crate::auth::Verdict;
 use crate::close::Close;
-use crate::config::{Action, Origins};
+use crate::config::Action;
 use crate::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
-use crate::shard::hub::{Hub, OriginMark};
+use crate::shard::hub::Hub;
 use crate::shard::outbox::Port;
 use crate::shard::policy::Policy;
 use crate::shard::session::{Notice, is_own_notification, verdict};
 use crate::shard::slot::{Phase, Slot};
 use crate::time::Now;
-use crate::topic::{Pattern, name_hash};
+use crate::topic::Pattern;
 
 /// How far the connections are held against new settings.
 #[derive(Debug, Default)]
@@ -139,43 +139,4 @@ fn objection(policy: &Policy, slot: &Slot) -> Option<Close> {
 fn may_stay(policy: &Policy, slot: &Slot, name: &str) -> bool {
     verdict(policy, slot, Action::Subscribe, Pattern::checked(name)) != Verdict::Deny
         || is_own_notification(policy, slot, name)
-}
-
-impl OriginMark {
-    /// Whether a page with this mark may be connected.
-    fn is_allowed(self, origins: &Origins) -> bool {
-        match origins {
-            _ if self == Self::NONE => true,
-            Origins::Any => true,
-            Origins::SameHost => self.same_host,
-            // They stand there in the form in which marks are made.
-            Origins::Only(list) => {
-                list.iter().any(|origin| (name_hash(origin) as u32).max(1) == self.hash)
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_is_held_against_each_kind_of_list() {
-        let here = OriginMark::new("https://App.example", true);
-        let there = OriginMark::new("https://other.example", false);
-        let only = Origins::Only(vec!["https://app.example".into(), "null".into()]);
-        for (origins, mark, allowed) in [
-            (&Origins::Any, there, true),
-            (&Origins::SameHost, here, true),
-            (&Origins::SameHost, there, false),
-            (&only, here, true),
-            (&only, there, false),
-            (&only, OriginMark::new("null", false), true),
-            (&only, OriginMark::NONE, true),
-            (&Origins::SameHost, OriginMark::NONE, true),
-        ] {
-            assert_eq!(mark.is_allowed(origins), allowed, "{origins:?} {mark:?}");
-        }
-    }
 }

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use crate::auth::Identity;
 use crate::mail::ConnKey;
+use crate::origin::OriginMark;
 use crate::shard::asking::Aside;
-use crate::shard::hub::OriginMark;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
 use crate::shard::timers::Tick;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 use shardwire::auth::{Rules, TokenSettings, Verifier};
-use shardwire::config::{Action, Decision, Dialect, Origins, RuleSetting};
+use shardwire::config::{Action, Decision, Dialect, RuleSetting};
 use shardwire::interest::Interest;
 use shardwire::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
 use shardwire::mail::ConnKey;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
-use shardwire::shard::{Arrival, Endpoint, OriginMark, Parts, Policy, Port, Sent, Shard};
+use shardwire::origin::{OriginMark, Origins};
+use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
 
 use crate::broker::token;
@@ -171,9 +172,9 @@ fn who_comes_in_meanwhile_is_held_against_the_settings_of_now() {
         let token = token("old", &json!({"sub":"u","tenantId":tenant}));
         Arrival { identity: Some(old.verify(&token, NOW.wall).unwrap()), ..arrival() }
     };
-    let page = || Arrival { origin: OriginMark::new("https://b.example", false), ..arrival() };
+    let page = || Arrival { origin: OriginMark::new("https://b.example", None), ..arrival() };
     let tenants = shardwire::auth::Tenants::new(None, &["idle".to_owned()]);
-    let one = Origins::Only(vec!["https://a.example".to_owned()]);
+    let one = Origins::only(&["https://a.example"]);
     for (policy, arrival, told) in [
         (Policy { verifier: keys("new"), ..policy("a") }, knock("acme"), "token expired"),
         (

@@ -1,6 +1,7 @@
 //! What is accepted: defaults, the three sources and which of them counts, the printed form.
 
 use super::*;
+use crate::origin::Origins;
 
 #[test]
 fn the_defaults_are_those_of_the_contract() {

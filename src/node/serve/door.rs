@@ -14,21 +14,21 @@ use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HeaderValue, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION,
 };
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
 use crate::auth::{Identity, channels};
 use crate::close::Close;
-use crate::config::{Dialect, Origins};
+use crate::config::Dialect;
 use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
 use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::serve::Entered;
-use crate::shard::{Arrival, Endpoint, OriginMark};
+use crate::shard::{Arrival, Endpoint};
 use crate::wire::deflate::{self, Accepted};
 
 /// The door of an endpoint.
@@ -90,20 +90,11 @@ fn admit(
     let compression = compression(live, request, &mut answer);
     choose_protocol(live, endpoint, request, &mut answer);
     common.census.enter(address).map_err(full)?;
-    let origin = origin(request.headers());
+    let origin = doors::origin_mark(request.headers());
     let arrival =
         Arrival { identity, compression, refused, origin, ..Arrival::new(endpoint, address) };
     entered.set(Some((on_upgrade, arrival)));
     Ok(answer.map(|_| Full::default()))
-}
-
-/// What is kept of the page that a browser came from.
-fn origin(headers: &HeaderMap) -> OriginMark {
-    headers.get(ORIGIN).map_or(OriginMark::NONE, |origin| {
-        // One that is no text is allowed only where all are.
-        let origin = origin.to_str().unwrap_or_default();
-        OriginMark::new(doors::normalised(origin), doors::is_allowed(&Origins::SameHost, headers))
-    })
 }
 
 fn no_upgrade(method: &Method) -> Answer {
