@@ -93,8 +93,22 @@ shard_metrics! {
     connections_ending: Gauge,
     /// WebSocket connections ended, for whatever reason.
     connections_ended_total: Counter,
-    /// Upgrades refused before the handshake: limits, origins, tokens.
-    upgrades_refused_total: Counter,
+    /// Upgrades refused because the request is no handshake, or an ill-formed one.
+    upgrades_refused_malformed_total: Counter,
+    /// Upgrades refused because the broker shuts down.
+    upgrades_refused_draining_total: Counter,
+    /// Upgrades refused for the page they came from.
+    upgrades_refused_origin_total: Counter,
+    /// Upgrades refused because their address has as many connections as one may have.
+    upgrades_refused_address_total: Counter,
+    /// Upgrades refused because the broker has as many connections as it may have.
+    upgrades_refused_full_total: Counter,
+    /// Upgrades refused for their token, or for want of one.
+    upgrades_refused_token_total: Counter,
+    /// Requests to the API without its key or an admin's token.
+    api_refused_total: Counter,
+    /// Requests refused in trial mode because their Host is not this machine.
+    hosts_refused_total: Counter,
     /// Connections that were to speak TLS and did not, or not to their first request.
     tls_failed_total: Counter,
     /// Subscriptions now.
@@ -127,7 +141,7 @@ shard_metrics! {
     accept_waits_total: Counter,
     /// HTTP connections cut before they had asked, for others or their own address's share.
     handshakes_cut_total: Counter,
-    /// Connections of listed proxies that did not begin with a PROXY header.
+    /// Connections of listed proxies that did not begin with a PROXY header, or not in time.
     proxy_headers_refused_total: Counter,
     /// Failed accepts, most often for want of descriptors.
     accept_errors_total: Counter,

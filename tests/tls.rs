@@ -87,6 +87,9 @@ fn who_does_not_speak_tls_is_told_so_and_cut() {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{answer}");
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        let error = serde_json::json!({"code": 400, "message": "this is a TLS server"});
+        assert_eq!(body, serde_json::json!({ "error": error }));
     }
     until("all are counted", || node.metrics()[0].tls_failed_total.get() == 4);
     node.drain(Duration::from_millis(100));

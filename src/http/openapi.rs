@@ -77,6 +77,41 @@ mod tests {
         }
     }
 
+    /// A name of a parameter that is told in the description of another.
+    const SYNONYMS: &[(&str, &str)] =
+        &[("tenantId", "tenant"), ("tenant", "tenantId"), ("userId", "user")];
+
+    #[test]
+    fn its_parameters_are_those_that_are_read() {
+        let document = description();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if method == "parameters" {
+                    continue;
+                }
+                let method = method.to_ascii_uppercase().parse().unwrap();
+                let Some(read) = route::Route::of(&method, path).parameters() else { continue };
+                let mut described = BTreeSet::new();
+                for reference in operation["parameters"].as_array().into_iter().flatten() {
+                    let pointer = reference["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
+                    let parameter = document.pointer(pointer).unwrap();
+                    assert_eq!(parameter["in"], "query", "{path}");
+                    let name = parameter["name"].as_str().unwrap();
+                    described.insert(name);
+                    let other = SYNONYMS.iter().find(|(own, _)| *own == name);
+                    if let Some((_, other)) = other {
+                        let text = parameter["description"].as_str().unwrap();
+                        assert!(text.contains(&format!("also as `{other}`")), "{path}: {name}");
+                        described.insert(other);
+                    }
+                }
+                assert_eq!(described, read.iter().copied().collect(), "{path}");
+                let told = operation["responses"].as_object().unwrap();
+                assert!(told.contains_key("400"), "{path} may refuse a parameter");
+            }
+        }
+    }
+
     #[test]
     fn all_that_it_refers_to_is_there_and_used() {
         fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {

@@ -31,8 +31,13 @@ pub enum Route {
     Report(About),
     /// Describe all of this.
     OpenApi,
-    /// The path is there, but not for this method; which ones are.
-    WrongMethod(&'static str),
+    /// The path is there, but not for this method.
+    WrongMethod {
+        /// Which ones it is there for.
+        allowed: &'static str,
+        /// Whether those want the key.
+        guarded: bool,
+    },
     /// The path is no text: an escape in it is broken, or what is escaped is not UTF-8.
     Malformed,
     /// Nothing is there.
@@ -91,21 +96,45 @@ impl Route {
         if allowed.split(", ").any(|name| name == method.as_str()) {
             route(name)
         } else {
-            Self::WrongMethod(allowed)
+            let guarded = route(name).is_guarded();
+            Self::WrongMethod { allowed, guarded }
         }
     }
 
     /// Whether it wants the API key or an admin's token: all of the API.
     pub fn is_guarded(&self) -> bool {
-        !matches!(
-            self,
+        match self {
+            Self::Health | Self::Ready | Self::Metrics | Self::Malformed | Self::Unknown => false,
+            Self::WrongMethod { guarded, .. } => *guarded,
+            Self::Publish
+            | Self::Say(_)
+            | Self::Disconnect(_)
+            | Self::Report(_)
+            | Self::OpenApi => true,
+        }
+    }
+
+    /// The names that its query may hold; `None`: it is not looked at.
+    pub fn parameters(&self) -> Option<&'static [&'static str]> {
+        Some(match self {
+            Self::Say(To::User(_)) | Self::Disconnect(Whom::User(_)) => &["tenant", "tenantId"],
+            Self::Report(About::Connections) => {
+                &["limit", "cursor", "user", "userId", "tenant", "tenantId"]
+            }
+            Self::Report(About::Topics) => &["limit", "cursor", "prefix"],
+            Self::Report(About::History(_)) => &["since", "limit"],
+            Self::Publish
+            | Self::Say(_)
+            | Self::Disconnect(_)
+            | Self::Report(_)
+            | Self::OpenApi => &[],
             Self::Health
-                | Self::Ready
-                | Self::Metrics
-                | Self::WrongMethod(_)
-                | Self::Malformed
-                | Self::Unknown
-        )
+            | Self::Ready
+            | Self::Metrics
+            | Self::WrongMethod { .. }
+            | Self::Malformed
+            | Self::Unknown => return None,
+        })
     }
 }
 
@@ -167,8 +196,10 @@ mod tests {
         assert_eq!(get("/health"), Route::Health);
         assert_eq!(Route::of(&Method::HEAD, "/metrics"), Route::Metrics);
         assert_eq!(Route::of(&Method::POST, "/api/publish"), Route::Publish);
-        assert_eq!(get("/api/publish"), Route::WrongMethod("POST"));
-        assert_eq!(Route::of(&Method::TRACE, "/api/topics/a"), Route::WrongMethod("GET, HEAD"));
+        let wrong = |allowed, guarded| Route::WrongMethod { allowed, guarded };
+        assert_eq!(get("/api/publish"), wrong("POST", true));
+        assert_eq!(Route::of(&Method::TRACE, "/api/topics/a"), wrong("GET, HEAD", true));
+        assert_eq!(Route::of(&Method::POST, "/health"), wrong("GET, HEAD", false));
         assert_eq!(get("/api/%73tats"), Route::Report(About::Stats));
         for path in ["/health/", "//health", "health", "*", "/api%2Fstats", "/HEALTH", "/"] {
             assert_eq!(get(path), Route::Unknown, "{path}");

@@ -10,6 +10,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
+use crate::auth::Identity;
+use crate::config::Secret;
+use crate::node::clock;
 use crate::shard::{Endpoint, Policy};
 
 /// The settings in force.
@@ -20,7 +23,9 @@ pub(super) struct Live {
     pub(super) trusted_proxies: Vec<IpNet>,
     /// Whether those begin with a PROXY header.
     pub(super) proxy_protocol: bool,
-    pub(super) api_key: Option<String>,
+    pub(super) api_key: Option<Secret>,
+    /// Whether only requests to this machine by name or to a listed page's host are answered.
+    pub(super) known_hosts_only: bool,
     /// The certificate, where TLS is spoken; for the handshakes to come.
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) request_timeout: Duration,
@@ -28,6 +33,24 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Whose token this is, if it is believed: verified, and of a tenant that is let in. Every door
+    /// asks here.
+    pub(super) fn believe(&self, token: &str) -> Option<Identity> {
+        let verifier = self.policy.verifier.as_ref()?;
+        let identity = match verifier.verify(token, clock::now().wall) {
+            Ok(identity) => identity,
+            Err(error) => {
+                tracing::debug!(%error, "a token was refused");
+                return None;
+            }
+        };
+        if !self.policy.tenants.admits(identity.tenant()) {
+            tracing::debug!("a token of a tenant that is not let in was refused");
+            return None;
+        }
+        Some(identity)
+    }
+
     /// Whether these settings can follow those of a running broker: the slots of connections hold
     /// endpoints by number, histories are held by number too, and what was negotiated stays.
     pub(super) fn may_follow(&self, old: &Live) -> bool {

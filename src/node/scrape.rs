@@ -11,7 +11,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{ALLOW, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
@@ -86,11 +85,7 @@ async fn converse(stream: TcpStream, common: &Common) {
 fn answer(common: &Common, method: &Method, path: &str) -> Answer {
     match Route::of(method, path) {
         Route::Metrics => common.facts().metrics(),
-        Route::WrongMethod(allowed) if path == "/metrics" => {
-            let mut answer = http::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-            answer
-        }
+        Route::WrongMethod { allowed, .. } if path == "/metrics" => http::wrong_method(allowed),
         _ => http::error(StatusCode::NOT_FOUND, "not found"),
     }
 }

@@ -40,7 +40,10 @@ pub struct Setup {
     /// Who answers what the rules do not decide.
     pub webhook: Option<Webhook>,
     /// The key of `/api`.
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
+    /// Whether only requests are answered whose `Host` is this machine or a listed page's, as for
+    /// trial runs that let anyone in: somebody's page could have itself led here by DNS.
+    pub known_hosts_only: bool,
     /// The certificate ([`tls::load`]), to speak TLS and nothing else.
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections; 0: as many as the limit of descriptors carries.
@@ -95,6 +98,7 @@ impl Setup {
             metrics_address: None,
             webhook: None,
             api_key: None,
+            known_hosts_only: false,
             tls: None,
             connections_max: 0,
             connections_per_ip_max: 0,
@@ -130,7 +134,8 @@ impl Setup {
             proxy_protocol: server.proxy_protocol,
             metrics_address: server.metrics_address,
             webhook: webhook(settings)?,
-            api_key: settings.api.key.as_ref().map(|key| key.expose().to_owned()),
+            api_key: settings.api.key.clone(),
+            known_hosts_only: settings.dev,
             tls: settings.tls.as_ref().map(tls::load).transpose()?,
             connections_max: server.max_connections as usize,
             connections_per_ip_max: server.max_connections_per_ip,
@@ -148,6 +153,7 @@ impl Setup {
             trusted_proxies: self.trusted_proxies,
             proxy_protocol: self.proxy_protocol,
             api_key: self.api_key,
+            known_hosts_only: self.known_hosts_only,
             tls: self.tls,
             request_timeout: self.request_timeout,
             flush_delay: self.flush_delay,

@@ -1,19 +1,18 @@
 //! What a request is answered: its endpoint's door, or its route behind the guard of the API.
 //!
 //! Called by hyper for each request of a connection. The endpoints' paths come first, compared as
-//! they stand; then the routes (protocols.md section 7). Says nothing of its own: reports are
-//! `http/health`, what a request has the shards do is a file of `node/`.
+//! they stand; then the routes (protocols.md section 7). Says nothing of its own: what the broker
+//! tells of itself is `http/health`, what a request has the shards do is a file of `node/`. In trial
+//! mode only hosts that are known are answered at all.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Request, StatusCode};
 
-use crate::http::{self, Answer, Route, doors, openapi};
+use crate::http::{self, Answer, Parameters, Route, doors, openapi};
 use crate::node::api;
-use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::publishing;
@@ -30,6 +29,15 @@ pub(super) async fn answer(
     let live = local.common.live();
     let endpoints = &live.policy.endpoints;
     let path = request.uri().path();
+    if live.known_hosts_only
+        && path != "/health"
+        && !doors::is_known_host(&live.policy.origins, request.headers())
+    {
+        tracing::debug!(%peer, path, "a request to another host was refused");
+        local.metrics().hosts_refused_total.add(1);
+        let message = "in trial mode the Host must be localhost or a listed origin's";
+        return http::last(http::error(StatusCode::FORBIDDEN, message));
+    }
     if let Some(endpoint) = endpoints.iter().position(|endpoint| endpoint.path == path) {
         return enter(local, &live, endpoint as u8, peer.ip(), &mut request, entered);
     }
@@ -37,7 +45,16 @@ pub(super) async fn answer(
     if route.is_guarded()
         && let Err(answer) = guard(&live, &request)
     {
-        return answer;
+        let client = doors::client_address(peer.ip(), request.headers(), &live.trusted_proxies);
+        let status = answer.status().as_u16();
+        tracing::debug!(%client, status, path, "a request to the API was refused");
+        local.metrics().api_refused_total.add(1);
+        return http::last(answer);
+    }
+    if let Some(known) = route.parameters()
+        && let Err(unknown) = Parameters::of(request.uri().query()).only(known)
+    {
+        return http::error(StatusCode::BAD_REQUEST, &unknown);
     }
     match route {
         Route::Health => local.common.facts().health(),
@@ -51,11 +68,7 @@ pub(super) async fn answer(
         Route::Disconnect(whom) => api::disconnect(local, whom, request).await,
         Route::Report(about) => api::report(local, about, request.uri().query()).await,
         Route::OpenApi => openapi::answer(),
-        Route::WrongMethod(allowed) => {
-            let mut answer = http::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-            answer
-        }
+        Route::WrongMethod { allowed, .. } => http::wrong_method(allowed),
         Route::Malformed => http::error(StatusCode::BAD_REQUEST, "the path is ill formed"),
         Route::Unknown => http::error(StatusCode::NOT_FOUND, "not found"),
     }
@@ -63,16 +76,14 @@ pub(super) async fn answer(
 
 /// Lets only the API key or an admin's token pass. Without a key and a verifier the API is off.
 fn guard(live: &Live, request: &Request<Incoming>) -> Result<(), Answer> {
-    let unauthorized =
-        || http::error(StatusCode::UNAUTHORIZED, "API key or a token of role admin required");
+    let unauthorized = || http::unauthorized("API key or a token of role admin required");
     let given = doors::bearer(request.headers()).ok_or_else(unauthorized)?;
     if let Some(key) = &live.api_key
-        && doors::is_key(given, key)
+        && doors::is_key(given, key.expose())
     {
         return Ok(());
     }
-    let verifier = live.policy.verifier.as_ref().ok_or_else(unauthorized)?;
-    let identity = verifier.verify(given, clock::now().wall).map_err(|_| unauthorized())?;
+    let identity = live.believe(given).ok_or_else(unauthorized)?;
     if identity.has_role("admin") {
         return Ok(());
     }

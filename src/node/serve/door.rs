@@ -14,8 +14,7 @@ use fastwebsockets::upgrade::{is_upgrade_request, upgrade};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION,
+    HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, StatusCode};
 
@@ -24,7 +23,6 @@ use crate::close::Close;
 use crate::config::Dialect;
 use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
-use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::serve::Entered;
@@ -42,14 +40,43 @@ pub(super) fn enter(
 ) -> Answer {
     match admit(local, live, endpoint, peer, request, entered) {
         Ok(answer) => answer,
-        Err(mut answer) => {
-            // Who is refused gives its descriptor back.
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Err(Refused { why, answer }) => {
             let status = answer.status().as_u16();
             tracing::debug!(%peer, status, path = request.uri().path(), "an upgrade was refused");
-            local.metrics().upgrades_refused_total.add(1);
-            answer
+            let metrics = local.metrics();
+            let counter = match why {
+                Why::Malformed => &metrics.upgrades_refused_malformed_total,
+                Why::Draining => &metrics.upgrades_refused_draining_total,
+                Why::Origin => &metrics.upgrades_refused_origin_total,
+                Why::Address => &metrics.upgrades_refused_address_total,
+                Why::Full => &metrics.upgrades_refused_full_total,
+                Why::Token => &metrics.upgrades_refused_token_total,
+            };
+            counter.add(1);
+            http::last(answer)
         }
+    }
+}
+
+/// Why somebody is not let in; each has its counter.
+enum Why {
+    Malformed,
+    Draining,
+    Origin,
+    Address,
+    Full,
+    Token,
+}
+
+/// Who is not let in, and what it hears.
+struct Refused {
+    why: Why,
+    answer: Answer,
+}
+
+impl Why {
+    fn answered(self, answer: Answer) -> Refused {
+        Refused { why: self, answer }
     }
 }
 
@@ -60,32 +87,34 @@ fn admit(
     peer: IpAddr,
     request: &mut Request<Incoming>,
     entered: &Entered,
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refused> {
     let common = &local.common;
     if request.method() != Method::GET || !is_upgrade_request(request) {
-        return Err(no_upgrade(request.method()));
+        return Err(Why::Malformed.answered(no_upgrade(request.method())));
     }
     if let Some(fault) = doors::handshake_fault(request) {
-        return Err(http::error(StatusCode::BAD_REQUEST, fault));
+        return Err(Why::Malformed.answered(http::error(StatusCode::BAD_REQUEST, fault)));
     }
     if common.is_draining() {
-        return Err(retry_later("server is shutting down"));
+        let answer = http::retry_later(StatusCode::SERVICE_UNAVAILABLE, "server is shutting down");
+        return Err(Why::Draining.answered(answer));
     }
     if !doors::is_allowed(&live.policy.origins, request.headers()) {
-        return Err(http::error(StatusCode::FORBIDDEN, "origin not allowed"));
+        let answer = http::error(StatusCode::FORBIDDEN, "origin not allowed");
+        return Err(Why::Origin.answered(answer));
     }
     let address = doors::client_address(peer, request.headers(), &live.trusted_proxies);
     common.census.look(address).map_err(full)?;
-    let Guest { identity, refused } = identify(live, endpoint, request)?;
+    let Guest { identity, refused } =
+        identify(live, endpoint, request).map_err(|answer| Why::Token.answered(answer))?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
         let status = match error {
             WebSocketError::InvalidSecWebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             _ => StatusCode::BAD_REQUEST,
         };
-        let mut answer = http::error(status, &error.to_string());
-        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        answer
+        let answer = http::error(status, &error.to_string());
+        Why::Malformed.answered(http::with_header(answer, SEC_WEBSOCKET_VERSION, "13"))
     })?;
     let compression = compression(live, request, &mut answer);
     choose_protocol(live, endpoint, request, &mut answer);
@@ -99,26 +128,21 @@ fn admit(
 
 fn no_upgrade(method: &Method) -> Answer {
     if method != Method::GET {
-        return http::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        return http::wrong_method("GET");
     }
-    let mut answer = http::error(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
-    answer.headers_mut().insert(hyper::header::UPGRADE, HeaderValue::from_static("websocket"));
-    answer
+    let answer = http::error(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
+    http::with_header(answer, UPGRADE, "websocket")
 }
 
-fn full(full: DoorFull) -> Answer {
-    match full {
-        DoorFull::Server => retry_later("server is full"),
+fn full(full: DoorFull) -> Refused {
+    let (why, status, message) = match full {
+        DoorFull::Server => (Why::Full, StatusCode::SERVICE_UNAVAILABLE, "server is full"),
         DoorFull::Address => {
-            http::error(StatusCode::TOO_MANY_REQUESTS, "too many connections from this address")
+            let message = "too many connections from this address";
+            (Why::Address, StatusCode::TOO_MANY_REQUESTS, message)
         }
-    }
-}
-
-fn retry_later(message: &str) -> Answer {
-    let mut answer = http::error(StatusCode::SERVICE_UNAVAILABLE, message);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    };
+    why.answered(http::retry_later(status, message))
 }
 
 /// Who is let in.
@@ -143,10 +167,10 @@ fn identify(live: &Live, endpoint: u8, request: &Request<Incoming>) -> Result<Gu
         Dialect::Admin => match known? {
             Some(identity) if identity.has_role("admin") => Ok(Guest::of(identity)),
             Some(_) => Err(http::error(StatusCode::FORBIDDEN, "role admin required")),
-            None => Err(unauthorized("token required")),
+            None => Err(http::unauthorized("token required")),
         },
         Dialect::Events if endpoint.require_authentication => {
-            known?.map(Guest::of).ok_or_else(|| unauthorized("token required"))
+            known?.map(Guest::of).ok_or_else(|| http::unauthorized("token required"))
         }
         _ => Ok(known?.map(Guest::of).unwrap_or_default()),
     }
@@ -167,26 +191,12 @@ impl Guest {
     }
 }
 
-/// Whose token a request carries, if any: verified, and of a tenant that is let in.
+/// Whose token a request carries, if any, and it is believed.
 fn verify(live: &Live, request: &Request<Incoming>) -> Result<Option<Identity>, Answer> {
     let Some(token) = doors::token(request.uri().query(), request.headers()) else {
         return Ok(None);
     };
-    let policy = &live.policy;
-    let Some(verifier) = &policy.verifier else { return Err(unauthorized("invalid token")) };
-    let identity = verifier.verify(&token, clock::now().wall).map_err(|error| {
-        tracing::debug!(%error, "a token was refused");
-        unauthorized("invalid token")
-    })?;
-    if !policy.tenants.admits(identity.tenant()) {
-        tracing::debug!("a token of a tenant that is not let in was refused");
-        return Err(unauthorized("invalid token"));
-    }
-    Ok(Some(identity))
-}
-
-fn unauthorized(message: &str) -> Answer {
-    http::error(StatusCode::UNAUTHORIZED, message)
+    live.believe(&token).map(Some).ok_or_else(|| http::unauthorized("invalid token"))
 }
 
 fn compression(

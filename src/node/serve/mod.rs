@@ -13,9 +13,12 @@ mod stream;
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -154,7 +157,11 @@ async fn converse(
                 tracing::debug!(%peer, %error, "a proxy without a PROXY header");
                 return;
             }
-            Err(_) => return,
+            Err(_) => {
+                local.metrics().proxy_headers_refused_total.add(1);
+                tracing::debug!(%peer, "a proxy whose PROXY header did not come");
+                return;
+            }
         }
     }
     // Not hyper's wait: it would hold 16 KiB of buffers for it. With the bytes there, hyper begins
@@ -188,7 +195,9 @@ async fn talk(
             return;
         }
     };
+    let asked = Cell::new(false);
     let service = service_fn(async |request| {
+        asked.set(true);
         place.is_served();
         let answer = answer(local, peer, request, entered).await;
         // One that is let in is not cut on the last yards.
@@ -202,12 +211,26 @@ async fn talk(
     let mut hyper = http1::Builder::new();
     hyper
         .timer(TokioTimer::new())
-        .header_read_timeout(by.saturating_duration_since(tokio::time::Instant::now()))
+        .header_read_timeout(local.common.live().request_timeout)
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .max_headers(REQUEST_HEADERS_MAX);
     // Gone before the socket is asked for.
-    let served = hyper.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    if let Err(error) = served.await {
+    let mut served = pin!(hyper.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    // hyper's time for a head begins anew with each; the first has what is left of its own.
+    let first = poll_fn(|context| match served.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending if asked.get() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    let ended = match tokio::time::timeout_at(by, first).await {
+        Ok(Some(ended)) => ended,
+        Ok(None) => served.await,
+        Err(_) => {
+            tracing::debug!(%peer, "a connection that did not finish asking");
+            return;
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }
 }

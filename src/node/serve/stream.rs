@@ -22,9 +22,20 @@ use crate::node::sockets::Wire;
 /// The first byte of a client that speaks TLS: that of a handshake's record (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// What anyone else is answered.
-const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 32\r\n\r\n{\"error\":\"this is a TLS server\"}";
+macro_rules! no_tls_body {
+    () => {
+        "{\"error\":{\"code\":400,\"message\":\"this is a TLS server\"}}\n"
+    };
+}
+
+/// What anyone else is answered, in the form of all errors.
+const NO_TLS: &str = concat!(
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n",
+    "Content-Type: application/json\r\nContent-Length: 56\r\n\r\n",
+    no_tls_body!()
+);
+
+const _: () = assert!(no_tls_body!().len() == 56, "NO_TLS tells its body's length");
 
 /// A client's connection.
 #[derive(Debug)]
@@ -87,7 +98,7 @@ impl Stream {
 /// is reset, and the answer with it.
 async fn refuse(mut socket: TcpStream) {
     let told = async {
-        socket.write_all(NO_TLS).await?;
+        socket.write_all(NO_TLS.as_bytes()).await?;
         socket.shutdown().await?;
         let mut left = REQUEST_HEAD_BYTES_MAX;
         let mut thrown = [0; 1024];
