@@ -29,8 +29,8 @@ pub(super) fn run(flags: &CheckFlags) -> ExitCode {
         Err(status) => return status,
     };
     // What only shows when it is tried: names, keys, rules. The key of a run is made at its start.
-    if let Err(error) = Setup::new(&loaded.settings, &Secret::new("not the one of any run")) {
-        eprintln!("error: {error}");
+    if let Err(errors) = Setup::new(&loaded.settings, &Secret::new("not the one of any run")) {
+        super::tell(&errors);
         return ExitCode::from(EXIT_USAGE);
     }
     let mut text =

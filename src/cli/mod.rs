@@ -1,8 +1,8 @@
 //! The command line: what can be typed, and which file carries it out.
 //!
 //! A command is a file of this folder. Flags that give a setting are only carried to `config`, which
-//! judges them like any other source, so that one start shows every error. Exit status: 0, 1
-//! (failed), 2 (usage or configuration). Spec: protocols.md section 10.
+//! judges them like any other source, so that one start shows every error. Exit status: 0,
+//! 1 (failed), 2 (usage or configuration). Spec: protocols.md section 10.
 
 pub mod bench;
 pub mod check_config;
@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Environment, Loaded, LogFormat, Override, Problems, Sources};
 use crate::load::{floor, worker};
+use crate::node::SetupErrors;
 
 /// Exit status for a wrong usage or configuration.
 pub const EXIT_USAGE: u8 = 2;
@@ -135,6 +136,11 @@ fn load(flags: &ServeFlags) -> Result<Loaded, ExitCode> {
             Err(ExitCode::from(EXIT_USAGE))
         }
     }
+}
+
+/// Prints what is wrong with a setup on standard error, a line for each.
+fn tell(errors: &SetupErrors) {
+    errors.to_string().lines().for_each(|line| eprintln!("error: {line}"));
 }
 
 impl ServeFlags {

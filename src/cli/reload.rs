@@ -37,7 +37,7 @@ impl Running<'_> {
             }
         }
         let setup = Setup::at(node.address(), &loaded.settings, &self.generated);
-        if let Err(error) = setup.and_then(|setup| node.reload(setup)) {
+        if let Err(error) = setup.and_then(|setup| Ok(node.reload(setup)?)) {
             error.to_string().lines().for_each(|line| tracing::error!("{line}"));
             tracing::error!("not reloaded: the settings in force stay");
             return;

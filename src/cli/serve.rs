@@ -43,8 +43,8 @@ pub(super) fn run(loaded: Loaded, flags: &ServeFlags) -> ExitCode {
     let generated = Secret::new(random_secret());
     let setup = match Setup::new(settings, &generated) {
         Ok(setup) => setup,
-        Err(error) => {
-            eprintln!("error: {error}");
+        Err(errors) => {
+            super::tell(&errors);
             return ExitCode::from(EXIT_USAGE);
         }
     };

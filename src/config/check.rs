@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::doubts;
 use super::grammar;
 use super::keys::SETTINGS;
 use super::meant::topic_bounds;
@@ -39,6 +40,7 @@ pub(super) fn contradictions(
     );
     both_or_none(values, ["tls.cert_file", "tls.key_file"], problems);
     without_effect(values, warnings);
+    doubts::look(values, problems, warnings);
     endpoints(typed.entries("endpoint"), problems);
     rules(typed, problems, warnings);
     histories(typed, problems);

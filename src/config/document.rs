@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::SETTINGS;
 use super::problem::{Origin, Problem};
-use super::setting::{Kind, LISTS, Preset, find};
+use super::setting::{LISTS, Preset, find};
 use super::typed::{Typed, Values};
 use super::unknown;
 use super::value::Value;
@@ -119,7 +119,7 @@ fn table(
         match Value::from_toml(setting, value.get_ref()) {
             Ok(value) => values.set(setting.key, value, origin),
             Err(what) => {
-                let is_secret = matches!(setting.kind, Kind::Secret);
+                let is_secret = setting.is_hidden();
                 let shown = if is_secret { "(hidden)" } else { &shown };
                 values.refuse(setting.key);
                 problems.push(Problem::refused(&origin, setting, shown, &what));

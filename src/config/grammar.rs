@@ -5,9 +5,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::topic::{Pattern, TopicBounds};
+
+/// Bits before the IPv4 address in an IPv6 one that stands for it (RFC 4291 section 2.5.5.2).
+const V4_MAPPED_BITS: u8 = 96;
 
 /// What a rule's topic may hold in braces (protocols.md section 6).
 const PLACEHOLDERS: [&str; 2] = ["{userId}", "{tenantId}"];
@@ -49,8 +52,14 @@ pub(super) fn socket_address(text: &str) -> bool {
 }
 
 /// A network; a single address is the network of itself.
+/// An IPv4 network in the form of IPv6 is the IPv4 one, as addresses are compared; one that is
+/// larger than all of IPv4 in that form is none.
 pub(super) fn parse_network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let IpNet::V6(v6) = network else { return Some(network) };
+    let Some(mapped) = v6.addr().to_ipv4_mapped() else { return Some(network) };
+    let prefix = v6.prefix_len().checked_sub(V4_MAPPED_BITS)?;
+    Ipv4Net::new(mapped, prefix).ok().map(IpNet::V4)
 }
 
 pub(super) fn network(text: &str) -> bool {
@@ -70,6 +79,11 @@ pub(super) fn origin(text: &str) -> bool {
         };
         is_part(scheme) && is_part(authority)
     })
+}
+
+/// Where a webhook may be.
+pub(super) fn webhook_url(text: &str) -> bool {
+    crate::auth::webhook::check_url(text).is_ok()
 }
 
 /// The path of an endpoint: what stands in a request line before `?`.

@@ -46,6 +46,11 @@ const ORIGINS: Kind = Kind::Texts {
     check: grammar::origin,
 };
 
+const WEBHOOK_URL: Kind = Kind::Url {
+    allowed: "http://HOST/… or https://HOST/…, without user and password",
+    check: grammar::webhook_url,
+};
+
 /// One of `words`.
 const fn word(key: &'static str, default: &'static str, words: &'static [&'static str]) -> Setting {
     Setting::new(key, Kind::Word { words, absent: &[] }, Preset::Text(default))
@@ -102,7 +107,7 @@ pub static SETTINGS: &[Setting] = &[
         .restart(),
     Setting::int("server.request_timeout_ms", limits::REQUEST_TIMEOUT_MS, 10, HOUR_MS)
         .unit("ms")
-        .about("a request that is not complete by then is cut"),
+        .about("a request is cut whose head, or then its body, is not complete by then"),
     Setting::int("server.drain_ms", limits::DRAIN_MS, 0, HOUR_MS)
         .unit("ms")
         .about("over how long connections are told of a shutdown; it ends by then"),
@@ -176,7 +181,7 @@ pub static SETTINGS: &[Setting] = &[
         .about("the actions it is about"),
     unset("rule.role", TEXT).about("only for users with this role"),
     word("rule.decide", "allow", Decision::WORDS).about("what the first matching rule says"),
-    unset("webhook.url", TEXT).about("asked by rules that say webhook"),
+    unset("webhook.url", WEBHOOK_URL).about("asked by rules that say webhook"),
     unset("webhook.secret", Kind::Secret).about("signs the questions"),
     Setting::int("webhook.timeout_ms", 2000, 10, HOUR_MS)
         .unit("ms")

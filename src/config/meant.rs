@@ -24,7 +24,12 @@ const DEFAULT_ENDPOINTS: [(&str, &str); 4] =
     [("/ws", "topics"), ("/events", "events"), ("/channels", "channels"), ("/ws/admin", "admin")];
 
 /// Works out what follows from other settings: the endpoints, and what `--dev` means.
-pub(super) fn settle(typed: &mut Typed, dev: bool, problems: &mut Vec<Problem>) {
+pub(super) fn settle(
+    typed: &mut Typed,
+    dev: bool,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<String>,
+) {
     let endpoints = match typed.lists.remove("endpoint").flatten() {
         _ if typed.values.sound(&["websocket.enabled"])
             && !typed.values.flag("websocket.enabled") =>
@@ -35,8 +40,24 @@ pub(super) fn settle(typed: &mut Typed, dev: bool, problems: &mut Vec<Problem>) 
         None => without_rivals(renamed(default_endpoints(), &typed.values, problems)),
     };
     typed.lists.insert("endpoint", Some(endpoints));
+    typed.endpoints_mut().filter(is_admin).for_each(|endpoint| close(endpoint, warnings));
     if dev {
         settle_dev(typed, problems);
+    }
+}
+
+fn is_admin(endpoint: &&mut Values) -> bool {
+    const KEY: &str = "endpoint.dialect";
+    endpoint.sound(&[KEY]) && endpoint.text(KEY) == Some("admin")
+}
+
+/// Whatever is configured, operators bring a token.
+fn close(endpoint: &mut Values, warnings: &mut Vec<String>) {
+    const KEY: &str = "endpoint.require_authentication";
+    if !endpoint.flag(KEY) {
+        let origin = &endpoint.get(KEY).origin;
+        warnings.push(format!("{KEY} = false ({origin}) has no effect: admin always requires it"));
+        endpoint.set(KEY, Value::Flag(true), Origin::Derived("the dialect admin"));
     }
 }
 
@@ -89,7 +110,7 @@ fn settle_dev(typed: &mut Typed, problems: &mut Vec<Problem>) {
             "--dev lets anyone in and listens on loopback only; allowed: 127.0.0.1, ::1, localhost";
         problems.push(Problem::contradiction(&host.origin, "server.host", &host.value, what));
     }
-    for endpoint in typed.lists.get_mut("endpoint").into_iter().flatten().flatten() {
+    for endpoint in typed.endpoints_mut().filter(|endpoint| !is_admin(endpoint)) {
         endpoint.set("endpoint.require_authentication", Value::Flag(false), dev());
     }
 }
@@ -177,7 +198,7 @@ fn tls(values: &Values) -> Option<Tls> {
 
 fn webhook(values: &Values) -> Option<WebhookSettings> {
     Some(WebhookSettings {
-        url: owned(values, "webhook.url")?,
+        url: values.secret("webhook.url")?.expose().to_owned(),
         secret: values.secret("webhook.secret"),
         timeout_ms: values.int("webhook.timeout_ms"),
         cache_ttl_s: values.int("webhook.cache_ttl_s"),

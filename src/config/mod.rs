@@ -12,6 +12,7 @@
 
 mod check;
 mod document;
+mod doubts;
 mod grammar;
 mod key;
 mod keys;
@@ -106,7 +107,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
         reader.flag(given);
     }
     let Reader { mut typed, mut problems, mut warnings } = reader;
-    meant::settle(&mut typed, sources.dev, &mut problems);
+    meant::settle(&mut typed, sources.dev, &mut problems, &mut warnings);
     let key = key::settle(&mut typed, sources.read, &mut problems, &mut warnings);
     key::tls_files(&mut typed, sources.read, &mut problems);
     check::contradictions(&typed, &mut problems, &mut warnings);

@@ -75,8 +75,7 @@ fn line(row: &Setting, given: &Given, is_comment: bool) -> String {
     let name = row.name();
     match &given.value {
         Value::Unset if matches!(row.default, Preset::Required) => format!("# {name} = (required)"),
-        value @ (Value::Unset | Value::Secret(_) | Value::Table) => format!("# {name} = {value}"),
-        value if is_comment => format!("# {name} = {value}"),
+        value if is_comment || !value.is_toml() => format!("# {name} = {value}"),
         value => format!("{name} = {value}"),
     }
 }

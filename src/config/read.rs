@@ -13,7 +13,7 @@ use toml::de::DeValue;
 use super::document::{self, Source, shortened};
 use super::keys::SETTINGS;
 use super::problem::{Origin, Problem};
-use super::setting::{Kind, LISTS, Setting, find};
+use super::setting::{LISTS, Setting, find};
 use super::typed::Typed;
 use super::unknown;
 use super::value::Value;
@@ -137,7 +137,7 @@ impl Reader {
         match value {
             Ok(value) => self.typed.values.set(setting.key, value, origin),
             Err(what) => {
-                let is_secret = matches!(setting.kind, Kind::Secret);
+                let is_secret = setting.is_hidden();
                 let shown = if is_secret { "(hidden)".to_owned() } else { shortened(text) };
                 self.typed.values.refuse(setting.key);
                 self.problems.push(Problem::refused(&origin, setting, &shown, &what));

@@ -48,6 +48,13 @@ pub enum Kind {
     },
     /// A text that is never shown.
     Secret,
+    /// A text of some grammar, shown without its query: there may be a key in it.
+    Url {
+        /// The grammar in words.
+        allowed: &'static str,
+        /// The grammar.
+        check: fn(&str) -> bool,
+    },
     /// A list of texts of some grammar; may be empty.
     Texts {
         /// The grammar of each in words.
@@ -173,13 +180,18 @@ impl Setting {
         LISTS.contains(&self.section())
     }
 
+    /// Whether a value that it does not take must not be shown either.
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::Url { .. })
+    }
+
     /// What may be given, in words, with the unit.
     pub fn allowed(&self) -> String {
         match self.kind {
             Kind::Int { min, max } if self.unit.is_empty() => format!("{min} to {max}"),
             Kind::Int { min, max } => format!("{min} to {max} {}", self.unit),
             Kind::Flag => "true or false".to_owned(),
-            Kind::Text { allowed, .. } => allowed.to_owned(),
+            Kind::Text { allowed, .. } | Kind::Url { allowed, .. } => allowed.to_owned(),
             Kind::Secret => "a text that is not empty".to_owned(),
             Kind::Texts { allowed, .. } => format!("a list, each {allowed}"),
             Kind::Word { words, .. } => words.join(", "),

@@ -48,6 +48,11 @@ impl Typed {
         }
     }
 
+    /// The endpoints, to be settled.
+    pub(super) fn endpoints_mut(&mut self) -> impl Iterator<Item = &mut Values> {
+        self.lists.get_mut("endpoint").into_iter().flatten().flatten()
+    }
+
     /// The entries of a list, none where it was not given.
     pub(super) fn entries(&self, list: &str) -> &[Values] {
         self.lists[list].as_deref().unwrap_or_default()
@@ -132,10 +137,11 @@ impl Values {
         self.text(key).unwrap_or_else(|| panic!("{key} is not set"))
     }
 
+    /// A text that is not shown, or not all of it.
     pub(super) fn secret(&self, key: &str) -> Option<Secret> {
         match &self.get(key).value {
             Value::Unset => None,
-            Value::Secret(secret) => Some(secret.clone()),
+            Value::Secret(text) | Value::Url(text) => Some(text.clone()),
             value => panic!("{key} is no secret: {value:?}"),
         }
     }

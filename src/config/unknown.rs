@@ -6,7 +6,7 @@
 use super::keys::SETTINGS;
 use super::problem::{Origin, Problem};
 use super::read::FILE_VARIABLE;
-use super::setting::{Kind, Setting, edit_distance, nearest};
+use super::setting::{Setting, edit_distance, nearest};
 
 /// Beginnings of names in the environment that are probably meant for this program.
 const PREFIXES: [&str; 4] = ["WEBSOCKET_", "PUBSUB_", "SHARDWIRE_", "JWT_SEC"];
@@ -65,12 +65,11 @@ fn sections() -> Vec<&'static str> {
 /// is none, or stands in a section that has none.
 fn hides(key: &str) -> bool {
     let name = key.to_ascii_lowercase();
-    let is_secret = |setting: &Setting| matches!(setting.kind, Kind::Secret);
     let prefix = key.split_once('.').map_or(key, |(section, _)| section);
     let mut section = SETTINGS.iter().filter(|row| row.section() == prefix).peekable();
     SECRET_WORDS.iter().any(|word| name.contains(word))
         || match nearest(key) {
-            Some(setting) => is_secret(setting),
-            None => section.peek().is_none() || section.any(is_secret),
+            Some(setting) => setting.is_hidden(),
+            None => section.peek().is_none() || section.any(Setting::is_hidden),
         }
 }

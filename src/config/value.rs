@@ -53,6 +53,8 @@ pub(super) enum Value {
     Flag(bool),
     Text(String),
     Secret(Secret),
+    /// Shown without its query.
+    Url(Secret),
     Texts(Vec<String>),
     /// A table of names that this version knows of and does not read.
     Table,
@@ -80,6 +82,7 @@ impl Value {
             (Kind::Flag, _) => return Err("neither true nor false".to_owned()),
             (Kind::Text { .. } | Kind::Word { .. }, _) => Value::Text(text(toml)?),
             (Kind::Secret, _) => Value::Secret(Secret(text(toml)?)),
+            (Kind::Url { .. }, _) => Value::Url(Secret(text(toml)?)),
             (Kind::Texts { .. } | Kind::Words(_), DeValue::Array(array)) => Value::Texts(
                 array.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?,
             ),
@@ -113,6 +116,7 @@ impl Value {
             },
             Kind::Text { .. } | Kind::Word { .. } => Value::Text(text.trim().to_owned()),
             Kind::Secret => Value::Secret(Secret(text.to_owned())),
+            Kind::Url { .. } => Value::Url(Secret(text.trim().to_owned())),
             Kind::Texts { .. } | Kind::Words(_) => Value::Texts(
                 text.split(',')
                     .map(str::trim)
@@ -140,6 +144,9 @@ impl Value {
             (Value::Text(word), Kind::Word { words, .. }) if !words.contains(&word.as_str()) => {
                 Err("unknown word".to_owned())
             }
+            (Value::Url(url), Kind::Url { check, .. }) if !check(&url.0) => {
+                Err(if url.0.is_empty() { "empty" } else { "ill formed" }.to_owned())
+            }
             (Value::Secret(secret), Kind::Secret) if secret.0.is_empty() => Err("empty".to_owned()),
             (Value::Texts(texts), Kind::Texts { check, .. }) => {
                 match texts.iter().find(|text| !check(text)) {
@@ -159,6 +166,17 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Whether all of it is shown as TOML.
+    pub(super) fn is_toml(&self) -> bool {
+        match self {
+            Self::Unset | Self::Secret(_) | Self::Table => false,
+            Self::Url(Secret(url)) => !url.contains('?'),
+            Self::Int(_) | Self::Flag(_) | Self::Text(_) | Self::Texts(_) => true,
+        }
+    }
+}
+
 /// As TOML; a secret, a table and what is unset have no TOML form and say what they are.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,6 +186,10 @@ impl fmt::Display for Value {
             Value::Flag(flag) => flag.fmt(f),
             Value::Text(text) => f.write_str(&quoted(text)),
             Value::Secret(secret) => secret.fmt(f),
+            Value::Url(Secret(url)) => match url.split_once('?') {
+                None => f.write_str(&quoted(url)),
+                Some((shown, _)) => write!(f, "{}, query (hidden)", quoted(shown)),
+            },
             Value::Texts(texts) => {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 write!(f, "[{}]", items.join(", "))

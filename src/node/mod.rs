@@ -23,7 +23,7 @@ mod sockets;
 mod threshold;
 pub mod tls;
 
-pub use setup::{Setup, SetupError};
+pub use setup::{Setup, SetupError, SetupErrors};
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -157,8 +157,8 @@ impl Node {
     /// turn (`shard/review`). The addresses and the number of shards stay as they are. Blocks.
     ///
     /// # Errors
-    /// [`SetupError::Fixed`] where something is different that a running broker does not change;
-    /// nothing has changed then.
+    /// [`SetupError::Fixed`] where something is different that a running broker does not change, and
+    /// [`SetupError::Descriptors`]; nothing has changed then.
     pub fn reload(&self, setup: Setup) -> Result<(), SetupError> {
         let common = &self.common;
         let shards = common.mailboxes.len() as u8;
@@ -168,7 +168,7 @@ impl Node {
         if !live.may_follow(&common.live()) {
             return Err(SetupError::Fixed);
         }
-        let connections_max = connections_max(wanted, shards).map_err(|_| SetupError::Fixed)?;
+        let connections_max = connections_max(wanted, shards).map_err(SetupError::Descriptors)?;
         common.census.limit(connections_max, per_address_max);
         common.control.set_webhook(webhook);
         let live = Arc::new(live);

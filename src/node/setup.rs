@@ -2,6 +2,7 @@
 //!
 //! What the configuration could not know until it is tried (names, keys, rules) fails here.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::auth::{
     DialectRules, KeyError, RuleError, Rules, Tenants, TokenSettings, Verifier, Webhook,
     WebhookError,
 };
-use crate::config::{AuthKey, Dialect, Secret, Settings};
+use crate::config::{self, AuthKey, Dialect, Secret, Settings};
 use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX};
 use crate::node::clock;
 use crate::node::live::Live;
@@ -67,14 +68,21 @@ pub enum SetupError {
         /// What the system says.
         why: String,
     },
-    /// The key cannot be used.
-    #[error("auth: {0}")]
-    Key(#[from] KeyError),
+    /// The key of tokens cannot be used.
+    #[error("{key}{file}: {why}")]
+    Key {
+        /// The setting that gives it.
+        key: &'static str,
+        /// The file that the setting names, behind a blank; or nothing.
+        file: String,
+        /// What is wrong with it.
+        why: KeyError,
+    },
     /// Rules cannot be compiled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Rules(Vec<RuleError>),
     /// The webhook cannot be asked as it is configured.
-    #[error("webhook: {0}")]
+    #[error("{key}: {0}", key = key_of(*.0))]
     Webhook(#[from] WebhookError),
     /// The certificate or its key cannot be used.
     #[error("{0}")]
@@ -83,6 +91,28 @@ pub enum SetupError {
     /// TLS or compression.
     #[error("this cannot be changed while the broker runs")]
     Fixed,
+    /// The process may not have as many descriptors as it needs.
+    #[error("server.max_connections: {0}")]
+    Descriptors(io::Error),
+}
+
+/// The setting that is to blame.
+fn key_of(error: WebhookError) -> &'static str {
+    match error {
+        WebhookError::EmptySecret => "webhook.secret",
+        WebhookError::BadUrl | WebhookError::UserInUrl | WebhookError::NoRoots => "webhook.url",
+    }
+}
+
+/// All that is wrong with a setup, at least one thing; a line for each.
+#[derive(Debug, Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct SetupErrors(pub Vec<SetupError>);
+
+impl From<SetupError> for SetupErrors {
+    fn from(error: SetupError) -> Self {
+        Self(vec![error])
+    }
 }
 
 impl Setup {
@@ -110,10 +140,17 @@ impl Setup {
     /// The setup that the settings mean. `generated` is the secret of a run without a key.
     ///
     /// # Errors
-    /// What only shows when it is tried: names, keys, rules.
-    pub fn new(settings: &Settings, generated: &Secret) -> Result<Self, SetupError> {
-        let address = resolve(&settings.server.host, settings.server.port)?;
-        Self::at(address, settings, generated)
+    /// What only shows when it is tried, all of it: names, keys, rules.
+    pub fn new(settings: &Settings, generated: &Secret) -> Result<Self, SetupErrors> {
+        match resolve(&settings.server.host, settings.server.port) {
+            Ok(address) => Self::at(address, settings, generated),
+            Err(error) => {
+                let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+                let others = Self::at(nowhere, settings, generated).err();
+                let others = others.into_iter().flat_map(|SetupErrors(errors)| errors);
+                Err(SetupErrors(std::iter::once(error).chain(others).collect()))
+            }
+        }
     }
 
     /// The same for a broker that listens already: its name is not looked up again.
@@ -124,25 +161,41 @@ impl Setup {
         address: SocketAddr,
         settings: &Settings,
         generated: &Secret,
-    ) -> Result<Self, SetupError> {
+    ) -> Result<Self, SetupErrors> {
         let server = &settings.server;
+        let mut wrong = Vec::new();
+        let endpoints = sound(endpoints(settings), &mut wrong);
+        let verifier = sound(verifier(settings, generated), &mut wrong);
+        let webhook = sound(webhook(settings).map_err(SetupError::from), &mut wrong);
+        let tls = settings.tls.as_ref().map(tls::load).transpose();
+        let tls = sound(tls.map_err(SetupError::from), &mut wrong);
+        let (Some(endpoints), Some(verifier), Some(webhook), Some(tls)) =
+            (endpoints, verifier, webhook, tls)
+        else {
+            return Err(SetupErrors(wrong));
+        };
         Ok(Self {
             address,
             shards: shards(server.shards),
-            policy: policy(settings, generated)?,
+            policy: policy(settings, endpoints, verifier),
             trusted_proxies: server.trusted_proxies.clone(),
             proxy_protocol: server.proxy_protocol,
             metrics_address: server.metrics_address,
-            webhook: webhook(settings)?,
+            webhook,
             api_key: settings.api.key.clone(),
             known_hosts_only: settings.dev,
-            tls: settings.tls.as_ref().map(tls::load).transpose()?,
+            tls,
             connections_max: server.max_connections as usize,
             connections_per_ip_max: server.max_connections_per_ip,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             flush_delay: Duration::from_micros(settings.websocket.flush_delay_us),
         })
     }
+}
+
+/// What there is of it; what is wrong is noted.
+fn sound<T>(result: Result<T, SetupError>, wrong: &mut Vec<SetupError>) -> Option<T> {
+    result.map_err(|error| wrong.push(error)).ok()
 }
 
 impl Setup {
@@ -178,9 +231,8 @@ fn shards(configured: usize) -> u8 {
     wanted.clamp(1, SHARDS_MAX) as u8
 }
 
-fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError> {
-    let mut endpoints = Vec::new();
-    for endpoint in &settings.endpoints {
+fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, SetupError> {
+    let endpoint = |endpoint: &config::Endpoint| {
         let dialect = endpoint.dialect;
         let required = match dialect {
             // There is nothing to authenticate for, and no message to do it by.
@@ -189,19 +241,19 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
             Dialect::Admin => true,
             _ => endpoint.require_authentication,
         };
-        endpoints.push(Endpoint::new(
-            endpoint.path.clone(),
-            dialect,
-            required,
-            rules(settings, dialect)?,
-        ));
-    }
+        let rules = rules(settings, dialect)?;
+        Ok(Endpoint::new(endpoint.path.clone(), dialect, required, rules))
+    };
+    settings.endpoints.iter().map(endpoint).collect()
+}
+
+fn policy(settings: &Settings, endpoints: Vec<Endpoint>, verifier: Verifier) -> Policy {
     let (websocket, limits) = (&settings.websocket, &settings.limits);
     let bucket = |amount: u32| (amount > 0).then_some(Bucket::new(amount, limits.window_ms));
     let tenants = &settings.tenants;
-    Ok(Policy {
+    Policy {
         endpoints,
-        verifier: Some(verifier(settings, generated)?),
+        verifier: Some(verifier),
         topic_bounds: limits.topic,
         subscriptions_max: limits.subscriptions_max,
         message_bytes_max: websocket.max_message_bytes,
@@ -222,7 +274,7 @@ fn policy(settings: &Settings, generated: &Secret) -> Result<Policy, SetupError>
         compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
         read_steps_max: READ_STEPS_MAX,
         history: settings.histories.clone(),
-    })
+    }
 }
 
 fn webhook(settings: &Settings) -> Result<Option<Webhook>, WebhookError> {
@@ -246,7 +298,7 @@ fn rules(settings: &Settings, dialect: Dialect) -> Result<Rules, SetupError> {
     })
 }
 
-fn verifier(settings: &Settings, generated: &Secret) -> Result<Verifier, KeyError> {
+fn verifier(settings: &Settings, generated: &Secret) -> Result<Verifier, SetupError> {
     let auth = &settings.auth;
     let mut tokens = TokenSettings {
         algorithms: auth.algorithms.clone(),
@@ -257,11 +309,68 @@ fn verifier(settings: &Settings, generated: &Secret) -> Result<Verifier, KeyErro
         topic_bounds: settings.limits.topic,
         ..TokenSettings::default()
     };
-    match &auth.key {
-        AuthKey::Generated => tokens.secret = Some(generated.expose().to_owned()),
-        AuthKey::Secret(secret) => tokens.secret = Some(secret.expose().to_owned()),
-        AuthKey::PublicKey { pem, .. } => tokens.public_key_pem = Some(pem.clone()),
-        AuthKey::Jwks { json, .. } => tokens.jwks = Some(json.clone()),
+    let (key, file) = match &auth.key {
+        AuthKey::Generated => {
+            tokens.secret = Some(generated.expose().to_owned());
+            ("auth.secret", None)
+        }
+        AuthKey::Secret(secret) => {
+            tokens.secret = Some(secret.expose().to_owned());
+            ("auth.secret", None)
+        }
+        AuthKey::PublicKey { pem, file } => {
+            tokens.public_key_pem = Some(pem.clone());
+            ("auth.public_key_file", Some(file))
+        }
+        AuthKey::Jwks { json, file } => {
+            tokens.jwks = Some(json.clone());
+            ("auth.jwks_file", Some(file))
+        }
+    };
+    let file = file.map_or(String::new(), |file| format!(" {}", file.display()));
+    Verifier::new(&tokens).map_err(|why| SetupError::Key { key, file, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Tls, WebhookSettings};
+
+    #[test]
+    fn all_that_is_wrong_is_told_by_key() {
+        let mut settings = Settings::default();
+        settings.server.host = "nowhere.invalid".into();
+        settings.auth.key = AuthKey::Jwks { file: "keys.json".into(), json: "{}".into() };
+        settings.webhook = Some(WebhookSettings {
+            url: "https://h/x".into(),
+            secret: Some(Secret::new("")),
+            timeout_ms: 1,
+            cache_ttl_s: 1,
+            signed_timestamp: false,
+        });
+        settings.tls = Some(Tls { cert_file: "none.pem".into(), key_file: "none.pem".into() });
+        let errors = Setup::new(&settings, &Secret::new("x")).unwrap_err().to_string();
+        let lines: Vec<_> = errors.lines().collect();
+        assert_eq!(lines.len(), 4, "{errors}");
+        for (line, key) in lines.iter().zip([
+            "server.host \"nowhere.invalid\": ",
+            "auth.jwks_file keys.json: ",
+            "webhook.secret: ",
+            "tls.cert_file none.pem: ",
+        ]) {
+            assert!(line.starts_with(key), "{line}");
+        }
     }
-    Verifier::new(&tokens)
+
+    #[test]
+    fn no_secret_is_printed() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let setup = Setup {
+            api_key: Some("hunter2".into()),
+            ..Setup::bare(address, 1, Policy::new(Vec::new()))
+        };
+        assert!(!format!("{setup:?}").contains("hunter2"));
+        let (_, live) = setup.live();
+        assert!(!format!("{live:?}").contains("hunter2"));
+    }
 }

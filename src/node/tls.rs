@@ -40,7 +40,7 @@ pub enum TlsError {
         why: String,
     },
     /// Key and certificate do not go together, or are of a kind that is not known.
-    #[error("tls: {0}")]
+    #[error("tls.cert_file, tls.key_file: {0}")]
     Unfit(#[from] rustls::Error),
 }
 

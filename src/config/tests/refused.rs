@@ -162,6 +162,10 @@ fn contradictions() {
             "[limits]\ntopic_bytes_max = 3\n[[history]]\ntopic = 'abcd'\nsize = 1",
             "c.toml:4: history.topic = \"abcd\": topic is longer than 3 bytes",
         ),
+        (
+            "[webhook]\nurl = 'https://h/ask'\nsigned_timestamp = true",
+            "c.toml:3: webhook.signed_timestamp = true: there is no webhook.secret to sign it with",
+        ),
         ("rule = []", "rule = []: no rule allows nothing; leave the key out for the default rules"),
     ] {
         assert_eq!(only(&toml(text)), problem);
@@ -223,6 +227,16 @@ fn no_comparison_with_what_was_refused() {
         "[auth]\nsecret = 5\nalgorithms = ['RS256']",
     ] {
         only(&toml(text));
+    }
+}
+
+#[test]
+fn a_webhook_that_cannot_be_asked() {
+    for url in ["nonsense", "ftp://h/x", "https://u:hunter2@h/x", "/x", "https://", ""] {
+        let given = flags(&[("webhook.url", url)]);
+        let problem = only(&given);
+        assert!(problem.starts_with("--set: webhook.url = (hidden): "), "{problem}");
+        assert!(problem.contains("allowed: http://HOST/"), "{problem}");
     }
 }
 

@@ -201,6 +201,36 @@ fn what_has_no_effect_is_told() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_told() {
+    let open = toml("[webhook]\nurl = 'https://h/ask'");
+    let expected =
+        "webhook.url (c.toml:2): there is no webhook.secret, so its server cannot tell who asks";
+    assert_eq!(open.warnings(), [expected]);
+    assert!(toml("[webhook]\nurl = 'https://h/ask'\nsecret = 's'").warnings().is_empty());
+    let all = flags(&[("server.trusted_proxies", "::ffff:0.0.0.0/96,10.0.0.0/8,::/0")]).warnings();
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].contains("trusts ::ffff:0.0.0.0/96: ") && all[1].contains("trusts ::/0: "));
+    let admin =
+        toml("[[endpoint]]\npath = '/a'\ndialect = 'admin'\nrequire_authentication = false");
+    assert!(admin.warnings()[0].contains("(c.toml:4) has no effect"), "{:?}", admin.warnings());
+    for given in [admin, Given { dev: true, ..Given::default() }] {
+        let endpoints = given.settings().endpoints;
+        let admin = endpoints.iter().find(|endpoint| endpoint.dialect == Dialect::Admin).unwrap();
+        assert!(admin.require_authentication);
+    }
+}
+
+#[test]
+fn networks_are_in_the_form_of_addresses() {
+    let given =
+        flags(&[("server.trusted_proxies", "::ffff:10.0.0.0/104,::ffff:192.0.2.1,2001:db8::/32")]);
+    let networks = given.settings().server.trusted_proxies;
+    let texts: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+    assert_eq!(flags(&[("server.trusted_proxies", "::ffff:0:0/90")]).problems().len(), 1);
+}
+
+#[test]
 fn what_is_printed_means_the_same() {
     let everything = Given {
         env: vec![("WEBSOCKET_PATH", "/x"), ("WEBSOCKET_CORS_ORIGIN", "*")],
@@ -235,7 +265,9 @@ fn the_print_names_origins_and_hides_secrets() {
     let given = Given {
         env: vec![("JWT_SECRET", "hunter2hunter2"), ("SHARDWIRE_API_KEY", "hunter3")],
         flags: vec![("server.shards", "2")],
-        ..toml("\n[server]\nport = 3000")
+        ..toml(
+            "\n[server]\nport = 3000\n[webhook]\nsecret = 's'\nurl = 'https://h/ask?code=hunter4&x=?'",
+        )
     };
     let loaded = given.load().unwrap();
     let printed = loaded.to_toml(false);
@@ -247,6 +279,7 @@ fn the_print_names_origins_and_hides_secrets() {
     assert!(line("shards = 2 ").ends_with("  # --set"));
     assert!(line("# secret = (hidden) ").ends_with("  # JWT_SECRET"));
     assert_eq!(line("drain_ms"), "drain_ms = 10000");
+    assert!(line("# url = \"https://h/ask\", query (hidden)").ends_with("  # c.toml:6"));
     assert!(!printed.contains("[nats]") && loaded.to_toml(true).contains("[nats]"));
     for text in [printed.as_str(), &loaded.to_toml(true), &format!("{loaded:?}")] {
         assert!(!text.contains("hunter"), "{text}");
