@@ -171,6 +171,19 @@ fn who_asked_late_has_the_whole_time_for_its_next_request() {
 }
 
 #[test]
+fn a_proxy_that_announces_nobody_is_counted() {
+    let mut setup = setup();
+    setup.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    setup.proxy_protocol = true;
+    setup.request_timeout = Duration::from_millis(200);
+    let node = Node::start(setup).unwrap();
+    let mut silent = dial(&node);
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    assert_eq!(count(&node, |shard| shard.proxy_headers_refused_total.get()), 1);
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
 fn a_parameter_that_is_not_known_is_named() {
     let node = Node::start(setup()).unwrap();
     let ask = |method: &str, path: &str| {

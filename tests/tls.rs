@@ -435,7 +435,9 @@ fn what_is_no_certificate() {
     let other = Certificate::new("other");
     let mut files = one.files();
     files.key_file = other.files().key_file;
-    assert!(tls::load(&files).unwrap_err().to_string().starts_with("tls: "));
+    assert!(
+        tls::load(&files).unwrap_err().to_string().starts_with("tls.cert_file, tls.key_file: ")
+    );
     files.key_file = "/nonexistent.key".into();
     let error = tls::load(&files).unwrap_err().to_string();
     assert!(error.starts_with("tls.key_file /nonexistent.key: "), "{error}");
