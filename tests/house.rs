@@ -314,6 +314,7 @@ fn what_breaks_a_rule_is_told() {
         ("shard/hub.rs", "use crate::node::clock;"),
         ("shard/hub.rs", "fn f() { crate::http::error(); }"),
         ("http/mod.rs", "use crate::shard::{\n    Policy,\n};"),
+        ("config/meant.rs", "use crate::http::doors;"),
         ("bus/redis.rs", "use crate::shard::Policy;"),
         ("bus/redis.rs", "use crate::bus::nats::Link;"),
         ("wire/events.rs", "use crate::wire::topics::encode;"),

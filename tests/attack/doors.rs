@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use shardwire::config::Origins;
+use shardwire::origin::Origins;
 
 use crate::broker::{ATTACKER, Attack, Scene, forged_token, until};
 use crate::client::{Client, handshake};
@@ -92,7 +92,7 @@ pub const ORIGINS: Attack = Attack {
         assert!(lines.iter().all(|line| ask(line) == 101));
         assert_eq!(ask(""), 101);
         scene.honest();
-        assert_eq!(scene.count(|it| it.upgrades_refused_total.get()), refused);
+        assert_eq!(scene.count(|it| it.upgrades_refused_origin_total.get()), refused);
         format!("{refused} handshakes from 19 foreign origins, all 403")
     },
 };
