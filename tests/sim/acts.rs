@@ -172,7 +172,8 @@ impl World {
             token(&user, if bad { Some(IDLE) } else { tenant.as_deref() }, seconds)
         };
         let client = &mut self.clients[number];
-        client.bad_tokens += u8::from(bad);
+        // A short one may be over when it arrives.
+        client.bad_tokens += u8::from(bad || short);
         let certain = !short && !self.setting.rated;
         if !bad {
             client.user_to_be = certain.then(|| Some(user.clone()));

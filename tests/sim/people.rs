@@ -231,7 +231,20 @@ impl World {
             let number = self.announce(shard, to.clone()).expect("nothing is in its way");
             self.turns();
             assert_eq!(self.ledger.addressed[number].told, Some(expected as u64), "{to:?}");
+            self.rest();
         }
+    }
+
+    /// Ends somebody's connections in a world at rest; those and no others go. Who it is.
+    pub fn disconnect_at_rest(&mut self) -> (To, u64) {
+        let to = self.draw_audience();
+        let code = self.draw_code().unwrap_or(ENDED);
+        let (of, reason) = (to.audience(ConnKey { index: 0, generation: 0 }), "go".into());
+        let number = self.address(to.clone(), Some(code));
+        let made = self.report_at_rest(Wanted::Disconnect { of, code, reason });
+        let told = made["disconnected"].as_u64();
+        self.ledger.addressed[number].told = told;
+        (to, told.expect("a number"))
     }
 
     fn judge_connections(&mut self) {
@@ -284,6 +297,8 @@ impl World {
         self.turns();
         let published = self.ledger.messages.last().expect("the one just published");
         assert_eq!(published.delivered, Some(all), "{name}");
+        // It may be too much for some, who hear so.
+        self.rest();
     }
 
     /// What was addressed to people reached those, and as many as was told.

@@ -35,8 +35,8 @@ pub fn play(random: Random, steps: u64, trace: Trace) {
     if !world.setting.early_drain {
         world.rest();
         world.judge_people();
-        world.rest();
         world.judge();
+        world.judge_disconnect();
     }
     world.end();
 }
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Lets everyone read and every shard work until nothing moves any more.
-    fn rest(&mut self) {
+    pub fn rest(&mut self) {
         self.note(|| "rest".into());
         self.resting = true;
         for _ in 0..ROUNDS_MAX {
@@ -193,6 +193,18 @@ impl World {
             }
         }
         self.judge_orders();
+    }
+
+    /// Who is disconnected goes; that others do not hear the code is seen where it is heard.
+    fn judge_disconnect(&mut self) {
+        let (to, told) = self.disconnect_at_rest();
+        let live = self.clients.iter().enumerate().filter(|it| it.1.is_live());
+        let meant = live.filter(|it| to.means(it.0, it.1)).map(|it| it.0);
+        let meant: Vec<usize> = meant.collect();
+        assert_eq!(told, meant.len() as u64, "{to:?}");
+        self.rest();
+        let stays = meant.iter().find(|number| self.clients[**number].is_live());
+        assert_eq!(stays, None, "{to:?}");
     }
 
     fn judge_gauges(&self) {
