@@ -366,7 +366,9 @@ fn who_has_hung_up_is_nobody() {
         shard.open(NOW, arrival)
     };
     let keys: Vec<ConnKey> = (0..CLIENTS).map(|_| open(shard)).collect();
-    keys.iter().for_each(|key| shard.gone(*key));
+    for key in &keys {
+        shard.gone(*key);
+    }
     let last = Audience::Connection(keys[CLIENTS as usize - 1]);
     for of in
         [Audience::Everyone, Audience::Tenant("acme".into()), audience(Some("acme"), "1"), last]
@@ -375,9 +377,9 @@ fn who_has_hung_up_is_nobody() {
         assert_eq!(shard.connections() as u64, CLIENTS);
         let publication = Publication::of_server("x", "1", NOW.wall);
         let ticket = shard.announce(NOW, &publication, &Arc::new(of.clone())).unwrap();
-        let list = Query::Connections { of: of.clone(), from: 0, limit: 1000 };
+        let listed = Query::Connections { of: of.clone(), from: 0, limit: 1000 };
         let disconnect = Query::Disconnect { of: of.clone(), code: 4000, reason: "".into() };
-        for query in [list, disconnect] {
+        for query in [listed, disconnect] {
             shard.inquire(NOW, &Arc::new(query), ShardSet::only(0)).unwrap();
             match &shard.told().expect("it is answered at once").parts[0].1 {
                 Found::Connections { items, .. } => assert!(items.is_empty(), "{of:?}"),

@@ -70,7 +70,9 @@ impl Hub {
             steps += self.topics.subscription_count(conn);
             self.hold_against_settings(now, conn);
             if self.slots[conn].phase == Phase::Open {
-                self.withdraw_denied(now, conn);
+                self.withdraw_unless(now, conn, |policy, _, slot, name| {
+                    may_stay(policy, slot, name)
+                });
                 self.rearm(now, conn);
             }
             if self.outbox.is_full() {
@@ -92,32 +94,6 @@ impl Hub {
             self.begin_close(now, conn, close);
         }
     }
-
-    /// Ends the subscriptions that the rules deny. What they leave to a webhook stays: it was asked
-    /// when that was granted.
-    fn withdraw_denied(&mut self, now: Now, conn: u32) {
-        let Self { topics, slots, policy, interest, .. } = self;
-        let slot = &slots[conn];
-        let mut withdrawn: Vec<Box<str>> = Vec::new();
-        topics.retain(
-            conn,
-            |name| may_stay(policy, slot, name),
-            |removed| {
-                if removed.last {
-                    interest.remove(Pattern::checked(removed.pattern));
-                }
-                withdrawn.push(removed.pattern.into());
-            },
-        );
-        if withdrawn.is_empty() {
-            return;
-        }
-        self.metrics.subscriptions.sub(withdrawn.len() as u64);
-        self.count_topics();
-        for topic in withdrawn {
-            self.tell(now, conn, Notice::Withdrawn { topic: &topic });
-        }
-    }
 }
 
 /// Why a connection cannot stay, if so.
@@ -136,6 +112,7 @@ fn objection(policy: &Policy, slot: &Slot) -> Option<Close> {
 }
 
 /// Whether a subscription may stay: the dialect grants it by itself, or the rules do not deny it.
+/// What they leave to a webhook stays: it was asked when that was granted.
 fn may_stay(policy: &Policy, slot: &Slot, name: &str) -> bool {
     verdict(policy, slot, Action::Subscribe, Pattern::checked(name)) != Verdict::Deny
         || is_own_notification(policy, slot, name)

@@ -21,6 +21,7 @@ use crate::connection::ConnectionId;
 use crate::limits::PINGS_PER_SECOND_MAX;
 use crate::mail::Address;
 use crate::message::{Publication, Publish};
+use crate::shard::asking::Asking;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
 use crate::shard::policy::Policy;
@@ -95,22 +96,31 @@ impl Hub {
     /// Ends the subscriptions that the connection's identity does not cover any more. What a webhook
     /// must be asked about stays where it allowed that to the same identity of late.
     fn withdraw_forbidden(&mut self, now: Now, conn: u32) {
+        self.withdraw_unless(now, conn, |policy, asking, slot, name| {
+            let pattern = Pattern::checked(name);
+            match verdict(policy, slot, Action::Subscribe, pattern) {
+                Verdict::Allow => true,
+                Verdict::Ask => {
+                    asking.remembered(now, slot, Action::Subscribe, pattern) == Some(true)
+                }
+                Verdict::Deny => is_own_notification(policy, slot, name),
+            }
+        });
+    }
+
+    /// Ends the subscriptions of a connection that may not stay, and tells it of each.
+    pub(super) fn withdraw_unless(
+        &mut self,
+        now: Now,
+        conn: u32,
+        mut may_stay: impl FnMut(&Policy, &mut Asking, &Slot, &str) -> bool,
+    ) {
         let Self { topics, slots, policy, interest, asking, .. } = self;
         let slot = &slots[conn];
         let mut withdrawn: Vec<Box<str>> = Vec::new();
         topics.retain(
             conn,
-            |name| {
-                let pattern = Pattern::checked(name);
-                match verdict(policy, slot, Action::Subscribe, pattern) {
-                    Verdict::Allow => true,
-                    Verdict::Ask => {
-                        let known = asking.remembered(now, slot, Action::Subscribe, pattern);
-                        known == Some(true)
-                    }
-                    Verdict::Deny => is_own_notification(policy, slot, name),
-                }
-            },
+            |name| may_stay(policy, asking, slot, name),
             |removed| {
                 if removed.last {
                     interest.remove(Pattern::checked(removed.pattern));
@@ -118,6 +128,9 @@ impl Hub {
                 withdrawn.push(removed.pattern.into());
             },
         );
+        if withdrawn.is_empty() {
+            return;
+        }
         self.metrics.subscriptions.sub(withdrawn.len() as u64);
         self.count_topics();
         for topic in withdrawn {
