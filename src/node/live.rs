@@ -119,7 +119,9 @@ mod tests {
         let all: Vec<Renewal> = (0..4).map(|_| Renewal::default()).collect();
         assert!(not_taken(&all).is_empty());
         let (in_force, _ended) = channel();
-        all.iter().for_each(|it| it.put((live(1), in_force.clone())));
+        for renewal in &all {
+            renewal.put((live(1), in_force.clone()));
+        }
         assert!(all[0].take().is_some() && all[2].take().is_some());
         assert_eq!(not_taken(&all), [1, 3]);
     }

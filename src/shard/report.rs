@@ -34,8 +34,8 @@ impl Hub {
             Query::Topics { from, limit, prefix } => self.list_topics(*from, *limit, prefix),
             Query::Subscribers(names) => {
                 self.looked_at += names.len() as u64;
-                let count = |name: &Box<str>| self.topics.subscriber_count(name) as u64;
-                Found::Subscribers(names.iter().map(count).collect())
+                let count = |name: &str| self.topics.subscriber_count(name) as u64;
+                Found::Subscribers(names.iter().map(|name| count(name)).collect())
             }
             Query::Presence { topic, people } => self.presence(topic, *people),
             Query::History { topic, after, limit } => {

@@ -134,7 +134,7 @@ fn a_question_without_room_is_denied_in_its_own_turn() {
 
 #[test]
 fn an_operators_question_keeps_nobody_awake_while_output_gathers() {
-    let local = local(Duration::from_secs(3600));
+    let local = local(Duration::from_hours(1));
     let mut client = enter(&local, TOPICS);
     let mut operator = enter(&local, ADMIN);
     turn(&local);
