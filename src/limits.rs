@@ -207,18 +207,23 @@ pub const WEBHOOK_IDLE_MS: u64 = 4000;
 pub const WEBHOOK_TTL_S_MAX: u64 = 86_400;
 /// Milliseconds between two lines of the log about a failing webhook.
 pub const WEBHOOK_REMARK_MS: u64 = 1000;
-/// Questions that the control thread works at.
-pub const CONTROL_QUESTIONS_MAX: usize = 4096;
+/// Questions that the control thread works at: those of which a request is made or waits for a
+/// place, and those that wait for the answer to the same question.
+pub const CONTROL_QUESTIONS_MAX: usize = 2 * WEBHOOK_REQUESTS_MAX;
 /// Threads that look up names for the control thread.
 pub const CONTROL_RESOLVERS_MAX: usize = 16;
-/// Questions of one shard that are not answered yet; what does not fit is denied.
+/// Questions of one connection that are under way; the rest of its request waits its turn.
+pub const QUESTIONS_PER_CONNECTION_MAX: usize = 16;
+/// Questions of one shard that are not answered yet; what does not fit is refused.
 pub const QUESTIONS_MAX: usize = 8192;
-/// Bytes of the requests of one shard that wait for answers; what would wait beyond is denied.
+/// Bytes of the requests of one shard that wait for answers; what would wait beyond is refused.
 pub const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Milliseconds beyond the webhook's own time limit after which its answer is not awaited any more.
 pub const ANSWER_LATE_MS: u64 = 1000;
-/// Questions that wait for the control thread; what does not fit is denied.
+/// Questions on their way to the control thread; what does not fit is refused.
 pub const CONTROL_WAITING_MAX: usize = 4096;
+/// Questions that wait there for their connection's turn.
+pub const CONTROL_TURNS_MAX: usize = 4096;
 
 // Defaults of settings that are no bounds of a buffer; `config/keys.rs` names each with its range.
 

@@ -58,9 +58,13 @@ pub struct Answer {
     pub ttl_ms: u64,
 }
 
-impl Answer {
-    /// No, this once: nobody could be asked, or nobody answered.
-    pub const NO: Self = Self { allowed: false, ttl_ms: 0 };
+/// Why a question has no answer; nobody may for that, and it is not remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The webhook did not answer in time, or not as it should; or there is none any more.
+    Failed,
+    /// It was not asked: too many questions are open.
+    NoRoom,
 }
 
 /// Mail that ends where it arrives.
@@ -149,7 +153,7 @@ pub enum Request {
         /// What waits.
         ticket: QuestionTicket,
         /// The answer.
-        answer: Answer,
+        answer: Result<Answer, Unanswered>,
     },
 }
 

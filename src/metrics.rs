@@ -129,7 +129,7 @@ shard_metrics! {
     messages_published_total: Counter,
     /// Publishes over HTTP refused because the shard drains or is overloaded.
     publishes_refused_total: Counter,
-    /// Questions for the webhook that were denied because too many waited.
+    /// Questions for the webhook that were refused because too many waited.
     questions_refused_total: Counter,
     /// Inquiries of operators and HTTP requests that shards have not answered yet.
     inquiries_open: Gauge,
@@ -137,6 +137,18 @@ shard_metrics! {
     inquiries_refused_total: Counter,
     /// Requests of operators refused because too many of the same connection waited.
     operator_requests_refused_total: Counter,
+    /// Questions for the webhook that wait for an answer now.
+    questions_open: Gauge,
+    /// Questions put to the webhook, those included that another shard's answer is good for.
+    webhook_asked_total: Counter,
+    /// Questions that were answered yes.
+    webhook_allowed_total: Counter,
+    /// Questions that were answered no.
+    webhook_denied_total: Counter,
+    /// Questions that were not answered, in time or at all: denied.
+    webhook_failed_total: Counter,
+    /// Remembered answers of the webhook that made room for newer ones.
+    answers_evicted_total: Counter,
     /// Times that new connections waited because too many were in HTTP.
     accept_waits_total: Counter,
     /// HTTP connections cut before they had asked, for others or their own address's share.

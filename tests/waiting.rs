@@ -3,15 +3,15 @@
 //! One shard in virtual time; the test is the driver, the kernel and the webhook. Contract:
 //! protocols.md section 6, section 11 "Rules".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use shardwire::auth::{Asked, Rules};
 use shardwire::config::{Action, Decision, Dialect, RuleSetting};
 use shardwire::interest::Interest;
-use shardwire::limits::{ANSWER_LATE_MS, TICK_MS};
-use shardwire::mail::{Answer, ConnKey};
+use shardwire::limits::{ANSWER_LATE_MS, QUESTIONS_PER_CONNECTION_MAX, TICK_MS};
+use shardwire::mail::{Answer, ConnKey, Unanswered};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
@@ -20,8 +20,12 @@ use shardwire::time::{Now, Timestamp};
 const TOPICS: u8 = 0;
 const CHANNELS: u8 = 1;
 const TIMEOUT_MS: u64 = 2000;
-const YES: Answer = Answer { allowed: true, ttl_ms: 1000 };
-const NO: Answer = Answer { allowed: false, ttl_ms: 1000 };
+const TTL_MS: u64 = 1000;
+const YES: Result<Answer, Unanswered> = Ok(Answer { allowed: true, ttl_ms: TTL_MS });
+const NO: Result<Answer, Unanswered> = Ok(Answer { allowed: false, ttl_ms: TTL_MS });
+const FAILED: Result<Answer, Unanswered> = Err(Unanswered::Failed);
+/// Subscriptions of one connection.
+const SUBSCRIPTIONS_MAX: usize = 100;
 
 struct Awake;
 
@@ -47,6 +51,7 @@ impl Port for Kernel {
 struct World {
     shard: Shard,
     kernel: Kernel,
+    metrics: Arc<ShardMetrics>,
     now: Now,
 }
 
@@ -65,6 +70,7 @@ impl World {
             Endpoint::new("/channels", Dialect::Channels, false, rules()),
         ]);
         policy.webhook_timeout_ms = Some(TIMEOUT_MS);
+        policy.subscriptions_max = SUBSCRIPTIONS_MAX;
         let now = Now { mono_ms: 0, wall: Timestamp(0) };
         let metrics = ShardMetrics::new();
         let parts = Parts {
@@ -75,9 +81,9 @@ impl World {
             metrics: Arc::clone(&metrics),
             seed: 1,
             node: 1,
-            all_metrics: Arc::from([metrics]),
+            all_metrics: Arc::from([Arc::clone(&metrics)]),
         };
-        Self { shard: Shard::new(parts, now), kernel: Kernel::default(), now }
+        Self { shard: Shard::new(parts, now), kernel: Kernel::default(), metrics, now }
     }
 
     fn open(&mut self, endpoint: u8) -> ConnKey {
@@ -90,9 +96,12 @@ impl World {
     /// Says some texts at once; how many bytes of them are left.
     fn say(&mut self, key: ConnKey, texts: &[&str]) -> Vec<u8> {
         let frame = |text: &&str| {
-            let head = [0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
-            assert!(text.len() < 126, "short texts only");
-            [&head, text.as_bytes()].concat()
+            let len = u16::try_from(text.len()).unwrap().to_be_bytes();
+            let head = match text.len() {
+                0..126 => vec![0x81, 0x80 | len[1]],
+                _ => vec![0x81, 0x80 | 126, len[0], len[1]],
+            };
+            [&head, &[0; 4][..], text.as_bytes()].concat()
         };
         self.read(key, texts.iter().flat_map(frame).collect())
     }
@@ -128,7 +137,7 @@ impl World {
         std::iter::from_fn(|| self.shard.question()).collect()
     }
 
-    fn answer(&mut self, asked: &Asked, answer: Answer) {
+    fn answer(&mut self, asked: &Asked, answer: Result<Answer, Unanswered>) {
         self.shard.answered(self.now, asked.ticket, answer);
         self.shard.check(self.now);
     }
@@ -170,7 +179,7 @@ fn all_questions_at_once_and_all_replies_in_order() {
     assert!(world.say(other, &[ARRAY]).is_empty());
     assert_eq!(world.heard(other), replies);
     assert!(world.questions().is_empty());
-    world.pass(YES.ttl_ms);
+    world.pass(TTL_MS);
     world.say(other, &[ARRAY]);
     assert_eq!(world.questions().len(), 3);
 }
@@ -224,7 +233,7 @@ fn a_channel_is_asked_about_too() {
         (other, send, YES, &[]),
     ] {
         // One that the shard would remember is asked again.
-        world.pass(NO.ttl_ms);
+        world.pass(TTL_MS);
         world.say(member, &[text]);
         let asked = world.questions();
         assert_eq!(asked.len(), 1, "{text}");
@@ -239,4 +248,133 @@ fn a_channel_is_asked_about_too() {
     world.say(key, &[r#"{"type":"join_channel","data":{"channel":"public:room"}}"#]);
     assert_eq!(world.heard(key), ["error", "channel_joined"]);
     assert!(world.questions().is_empty());
+}
+
+/// A request for these rooms.
+fn rooms(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    let names: Vec<String> = names.into_iter().map(|it| format!("\"room.{it}\"")).collect();
+    format!(r#"{{"type":"subscribe","topics":[{}]}}"#, names.join(","))
+}
+
+fn topics(asked: &[Asked]) -> Vec<&str> {
+    asked.iter().map(|it| it.question.topic.strip_prefix("room.").unwrap()).collect()
+}
+
+#[test]
+fn a_long_list_is_asked_some_at_a_time() {
+    const ALL: usize = 2 * QUESTIONS_PER_CONNECTION_MAX + 8;
+    let mut world = World::new();
+    let (key, other) = (world.open(TOPICS), world.open(TOPICS));
+    world.say(key, &[&rooms(0..ALL)]);
+    let mut asked = VecDeque::from(world.questions());
+    assert_eq!(asked.len(), QUESTIONS_PER_CONNECTION_MAX);
+    // Nobody else's questions wait for those of this one.
+    world.say(other, &[r#"{"type":"subscribe","topic":"room.other"}"#]);
+    let others = world.questions();
+    assert_eq!(topics(&others), ["other"]);
+    world.answer(&others[0], YES);
+    assert_eq!(world.heard(other), ["subscribed room.other"]);
+    let mut order = Vec::new();
+    while let Some(it) = asked.pop_front() {
+        order.push(it.question.topic.clone());
+        // Each is asked in its own time.
+        world.pass(TIMEOUT_MS / 16);
+        world.answer(&it, if it.ticket.place % 5 == 0 { NO } else { YES });
+        asked.extend(world.questions());
+        assert!(asked.len() <= QUESTIONS_PER_CONNECTION_MAX);
+        assert_eq!(world.metrics.questions_open.get(), asked.len() as u64);
+    }
+    assert_eq!(order.len(), ALL);
+    let heard = world.heard(key);
+    let expected = (0..ALL).map(|at| {
+        let word = if at % 5 == 0 { "error" } else { "subscribed" };
+        format!("{word} room.{at}")
+    });
+    assert_eq!(heard, expected.collect::<Vec<_>>());
+    let metrics = &world.metrics;
+    assert_eq!(metrics.webhook_asked_total.get(), 1 + ALL as u64);
+    assert_eq!(metrics.webhook_denied_total.get(), ALL.div_ceil(5) as u64);
+}
+
+#[test]
+fn what_has_no_place_is_not_asked_about() {
+    let mut world = World::new();
+    let key = world.open(TOPICS);
+    let most: Vec<String> = (0..SUBSCRIPTIONS_MAX - 3).map(|at| format!("\"n{at}\"")).collect();
+    world.say(key, &[&format!(r#"{{"type":"subscribe","topics":[{}]}}"#, most.join(","))]);
+    assert_eq!(world.heard(key).len(), most.len());
+    // `news` takes one of three places that are left, and a name that stands twice no more than
+    // one.
+    world.say(key, &[r#"{"type":"subscribe","topics":["room.a","room.a","news","n0","room.b","room.c","room.d"]}"#]);
+    let asked = world.questions();
+    assert_eq!(topics(&asked), ["a", "b"]);
+    // A place that a denial leaves is the next one's.
+    world.answer(&asked[0], NO);
+    let next = world.questions();
+    assert_eq!(topics(&next), ["c"]);
+    world.answer(&next[0], YES);
+    world.answer(&asked[1], YES);
+    assert!(world.questions().is_empty());
+    let replies = [
+        "error room.a",
+        "error room.a",
+        "subscribed news",
+        "subscribed n0",
+        "subscribed room.b",
+        "subscribed room.c",
+        "error room.d",
+    ];
+    assert_eq!(world.heard(key), replies);
+    world.say(key, &[&rooms(["e", "f"])]);
+    assert!(world.questions().is_empty(), "all places are taken");
+    assert_eq!(world.heard(key), ["error room.e", "error room.f"]);
+}
+
+#[test]
+fn a_webhook_that_is_not_there_is_not_asked_about_all() {
+    let mut world = World::new();
+    let key = world.open(TOPICS);
+    world.say(key, &[&rooms(0..SUBSCRIPTIONS_MAX)]);
+    let mut count = 0;
+    loop {
+        let asked = world.questions();
+        if asked.is_empty() {
+            break;
+        }
+        count += asked.len();
+        asked.iter().for_each(|it| world.answer(it, FAILED));
+    }
+    assert!(count < 2 * QUESTIONS_PER_CONNECTION_MAX, "{count}");
+    assert_eq!(world.heard(key).len(), SUBSCRIPTIONS_MAX);
+    assert_eq!(world.metrics.webhook_failed_total.get(), count as u64);
+    // And one that says nothing at all holds nobody up for longer than one that is late.
+    world.say(key, &[&rooms(0..SUBSCRIPTIONS_MAX)]);
+    assert_eq!(world.questions().len(), QUESTIONS_PER_CONNECTION_MAX);
+    world.pass(TIMEOUT_MS + ANSWER_LATE_MS + TICK_MS);
+    assert_eq!(world.heard(key).len(), SUBSCRIPTIONS_MAX);
+    assert_eq!(world.shard.resumed(), Some(key));
+}
+
+#[test]
+fn too_many_questions_are_no_denial() {
+    let mut world = World::new();
+    let (key, member) = (world.open(TOPICS), world.open(CHANNELS));
+    world.say(key, &[&rooms(["a", "b"])]);
+    world.say(member, &[r#"{"type":"join_channel","data":{"channel":"room.a"}}"#]);
+    let asked = world.questions();
+    world.answer(&asked[0], Err(Unanswered::NoRoom));
+    world.answer(&asked[1], NO);
+    world.answer(&asked[2], Err(Unanswered::NoRoom));
+    let text = |world: &mut World, key: ConnKey| {
+        world.shard.flush(world.now, &mut world.kernel);
+        String::from_utf8_lossy(&world.kernel.0.remove(&key.index).unwrap()).into_owned()
+    };
+    let told = text(&mut world, key);
+    let (first, second) = (told.find("\"code\":503").unwrap(), told.find("\"code\":403").unwrap());
+    assert!(first < second && told.contains("Server is overloaded"), "{told}");
+    assert!(text(&mut world, member).contains("Server is overloaded"));
+    assert_eq!(world.metrics.questions_refused_total.get(), 2);
+    // It was no answer: who asks again is asked about.
+    world.say(key, &[&rooms(["a", "b"])]);
+    assert_eq!(topics(&world.questions()), ["a"]);
 }

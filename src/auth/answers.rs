@@ -57,20 +57,23 @@ impl Answers {
     }
 
     /// Remembers an answer for its time, in place of an older one; one without a time is not
-    /// remembered, and nor is one that takes all the room.
-    pub fn keep(&mut self, question: Arc<Question>, answer: Answer, mono_ms: u64) {
+    /// remembered, and nor is one that takes all the room. How many others made room for it.
+    pub fn keep(&mut self, question: Arc<Question>, answer: Answer, mono_ms: u64) -> usize {
         let bytes = weight(&question);
         self.drop_question(&*question);
         if answer.ttl_ms == 0 || bytes > self.bytes_max || self.entries_max == 0 {
-            return;
+            return 0;
         }
+        let before = self.kept.len();
         while self.kept.len() >= self.entries_max || self.bytes + bytes > self.bytes_max {
             let Some((oldest, _)) = self.kept.pop_lru() else { break };
             self.bytes -= weight(&oldest);
         }
+        let evicted = before - self.kept.len();
         let until_ms = mono_ms.saturating_add(answer.ttl_ms);
         self.kept.put(question, Kept { allowed: answer.allowed, until_ms });
         self.bytes += bytes;
+        evicted
     }
 
     /// Forgets all: another webhook may answer otherwise.
@@ -155,7 +158,8 @@ mod tests {
         answers.keep(question("a"), YES, 0);
         answers.keep(question("b"), YES, 0);
         assert!(answers.get(&asking("a"), 1).is_some());
-        answers.keep(question("c"), YES, 1);
+        assert_eq!(answers.keep(question("a"), YES, 1), 0, "in place of itself");
+        assert_eq!(answers.keep(question("c"), YES, 1), 1);
         let known = ["a", "b", "c"].map(|topic| answers.get(&asking(topic), 2).is_some());
         assert_eq!((known, answers.len()), ([true, false, true], 2));
     }
@@ -171,7 +175,7 @@ mod tests {
         assert_eq!((answers.len(), answers.bytes), (3, 3 * one));
         assert_eq!(answers.get(&asking("aaaa"), 0), None);
         // Two must go for this one.
-        answers.keep(question(&"y".repeat(100)), YES, 0);
+        assert_eq!(answers.keep(question(&"y".repeat(100)), YES, 0), 2);
         assert_eq!(answers.len(), 2);
         answers.clear();
         assert!(answers.is_empty() && answers.bytes == 0);

@@ -1,8 +1,8 @@
 //! The control thread: what waits on the outside waits here, and no shard with it.
 //!
 //! It has a runtime of its own. Shards hand questions over without waiting, bounded; each is put to
-//! the webhook and its answer mailed to the shard that asked. What finds no room is denied where
-//! it stands. A new webhook takes the place of the old one for questions to come. Other work of the
+//! the webhook in its connection's turn and its answer mailed to the shard that asked. What finds
+//! no room is refused where it stands. A new webhook takes the place of the old one for questions to come. Other work of the
 //! outside, a scrape's listener, runs here as tasks.
 
 use std::future::Future;
@@ -16,9 +16,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::auth::{Asked, Webhook};
-use crate::limits::{CONTROL_QUESTIONS_MAX, CONTROL_RESOLVERS_MAX, CONTROL_WAITING_MAX, RETRY_MS};
-use crate::mail::{Answer, Mail, Request};
+use crate::limits::{
+    CONTROL_QUESTIONS_MAX, CONTROL_RESOLVERS_MAX, CONTROL_TURNS_MAX, CONTROL_WAITING_MAX, RETRY_MS,
+};
+use crate::mail::{Mail, Request, Unanswered};
 use crate::mailbox::Mailbox;
+use crate::node::turns::Turns;
 
 /// The shards' side of the control thread.
 #[derive(Debug)]
@@ -63,7 +66,7 @@ impl Control {
     /// Hands a question over; never waits. Its answer comes as mail.
     ///
     /// # Errors
-    /// The question itself, when there is no room for it: to be denied.
+    /// The question itself, when there is no room for it: to be refused.
     pub(super) fn ask(&self, asked: Asked) -> Result<(), Asked> {
         self.questions.try_send(asked).map_err(mpsc::error::TrySendError::into_inner)
     }
@@ -103,18 +106,23 @@ async fn answer_all(
     shared: &Arc<Shared>,
     mailboxes: &Arc<[Arc<Mailbox>]>,
 ) {
-    let mut tasks = JoinSet::new();
+    let (mut turns, mut tasks) = (Turns::default(), JoinSet::new());
     loop {
         tokio::select! {
             biased;
             () = shared.over.notified() => return,
             Some(_) = tasks.join_next() => {}
-            asked = questions.recv(), if tasks.len() < CONTROL_QUESTIONS_MAX => {
+            asked = questions.recv(), if turns.len() < CONTROL_TURNS_MAX => {
                 let Some(asked) = asked else { return };
-                let webhook = shared.webhook.read().unwrap_or_else(PoisonError::into_inner).clone();
-                let mailbox = Arc::clone(&mailboxes[usize::from(asked.shard)]);
-                tasks.spawn(answer(asked, webhook, mailbox));
+                turns.push(asked);
             }
+        }
+        while tasks.len() < CONTROL_QUESTIONS_MAX
+            && let Some(asked) = turns.pop()
+        {
+            let webhook = shared.webhook.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let mailbox = Arc::clone(&mailboxes[usize::from(asked.shard)]);
+            tasks.spawn(answer(asked, webhook, mailbox));
         }
     }
 }
@@ -123,8 +131,9 @@ async fn answer_all(
 async fn answer(asked: Asked, webhook: Option<Arc<Webhook>>, mailbox: Arc<Mailbox>) {
     let answer = match webhook {
         Some(webhook) => webhook.ask(&asked.question, asked.connection).await,
-        None => Answer::NO,
+        None => None,
     };
+    let answer = answer.ok_or(Unanswered::Failed);
     let mut mail = Mail::from(Request::Answered { ticket: asked.ticket, answer });
     while let Err(refused) = mailbox.push(mail) {
         mail = refused;
@@ -143,7 +152,7 @@ mod tests {
     use crate::auth::Question;
     use crate::config::{Action, WebhookSettings};
     use crate::connection::ConnectionId;
-    use crate::mail::{Address, ConnKey, QuestionTicket};
+    use crate::mail::{Address, Answer, ConnKey, QuestionTicket};
     use crate::mailbox::Wake;
     use crate::node::clock;
 
@@ -181,7 +190,7 @@ mod tests {
         }
     }
 
-    fn take(mailbox: &Mailbox) -> Option<(u32, Answer)> {
+    fn take(mailbox: &Mailbox) -> Option<(u32, Result<Answer, Unanswered>)> {
         match mailbox.request()? {
             Request::Answered { ticket, answer } => Some((ticket.number, answer)),
             other => panic!("{other:?}"),
@@ -209,7 +218,7 @@ mod tests {
         let (control, thread) = Control::start(mailboxes, None).unwrap();
         control.ask(asked(1, 7)).unwrap();
         woken.recv().unwrap();
-        assert_eq!(take(&one), Some((7, Answer::NO)));
+        assert_eq!(take(&one), Some((7, Err(Unanswered::Failed))));
         assert!(zero.is_empty());
         control.end();
         thread.join().unwrap();

@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
 use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
-use crate::mail::{Answer, ConnKey};
+use crate::mail::{ConnKey, Unanswered};
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::clock;
@@ -221,8 +221,7 @@ impl Local {
     fn put_questions(&self, shard: &mut Shard, now: Now) {
         while let Some(asked) = shard.question() {
             if let Err(asked) = self.common.control.ask(asked) {
-                self.metrics().questions_refused_total.add(1);
-                shard.answered(now, asked.ticket, Answer::NO);
+                shard.answered(now, asked.ticket, Err(Unanswered::NoRoom));
             }
         }
     }

@@ -22,6 +22,7 @@ mod setup;
 mod sockets;
 mod threshold;
 pub mod tls;
+mod turns;
 
 pub use setup::{Setup, SetupError, SetupErrors};
 

@@ -2,18 +2,25 @@
 //!
 //! A request that the rules cannot judge alone is kept as its text, and its connection is not read
 //! until all that it has to ask is answered; then the text is read and judged again, with the
-//! answers. So no other connection waits, and what the client sent behind it keeps its order. All
-//! questions of a request go out at once, at the end of the turn, by whoever drives the shard; the
-//! answers come back as mail. Contract: protocols.md section 6, section 11 "Rules".
+//! answers. So no other connection waits, and what the client sent behind it keeps its order. The
+//! questions of a request go out so many at a time (`places.rs`), at the end of the turn, by
+//! whoever drives the shard; the answers come back as mail. Contract: protocols.md section 6,
+//! section 11 "Rules".
+
+mod places;
+
+pub(super) use places::{Places, Word};
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{self, Answers, Asked, Question, Verdict};
+use crate::auth::{self, Answers, Asked, Identity, Question, Verdict};
 use crate::config::{Action, Dialect};
 use crate::connection::ConnectionId;
 use crate::limits::{ANSWER_LATE_MS, QUESTIONS_MAX, WAITING_BYTES_MAX};
-use crate::mail::{Address, Answer, ConnKey, QuestionTicket};
+use crate::mail::{Address, Answer, ConnKey, QuestionTicket, Unanswered};
+use crate::metrics::ShardMetrics;
 use crate::shard::hub::Hub;
 use crate::shard::session::verdict;
 use crate::shard::slot::{Phase, Slot, Slots};
@@ -33,23 +40,14 @@ pub enum Aside {
 #[derive(Debug)]
 pub struct Waiting {
     text: Box<str>,
+    action: Action,
     /// Tells it from the shard's other requests that wait or waited.
     number: u32,
-    places: Vec<Place>,
-    /// Questions that are not answered.
-    open: usize,
+    places: Places,
+    /// What it is counted for.
+    bytes: usize,
     /// When it is denied what is not answered.
     give_up_at: Tick,
-}
-
-/// A name in a request that a webhook must judge.
-#[derive(Debug)]
-pub(super) struct Place {
-    /// Which of the request's names.
-    name: u16,
-    /// What is asked, until it is answered.
-    question: Option<Arc<Question>>,
-    allowed: bool,
 }
 
 /// What a shard keeps of its questions.
@@ -104,16 +102,53 @@ impl Asking {
     }
 
     /// Asserts that the counts are those of the connections that wait, and bounded.
-    pub(super) fn check(&self, slots: &Slots) {
+    pub(super) fn check(&self, slots: &Slots, metrics: &ShardMetrics) {
         let indices = slots.indices();
         let waiting = || indices.iter().filter_map(|conn| slots[*conn].waiting());
-        assert_eq!(waiting().map(|it| it.open).sum::<usize>(), self.open);
-        assert_eq!(waiting().map(|it| it.text.len()).sum::<usize>(), self.bytes);
+        assert_eq!(waiting().map(|it| it.places.open()).sum::<usize>(), self.open);
+        assert_eq!(waiting().map(|it| it.bytes).sum::<usize>(), self.bytes);
+        assert_eq!(metrics.questions_open.get(), self.open as u64);
         assert!(self.open <= QUESTIONS_MAX && self.bytes <= WAITING_BYTES_MAX);
-        for it in waiting() {
-            let unanswered = it.places.iter().filter(|place| place.question.is_some());
-            assert_eq!(unanswered.count(), it.open);
+        waiting().for_each(|it| it.places.check());
+    }
+}
+
+/// One connection's questions on their way.
+struct Asker<'a> {
+    asking: &'a mut Asking,
+    metrics: &'a ShardMetrics,
+    identity: Option<&'a Identity>,
+    client: IpAddr,
+    action: Action,
+    connection: ConnectionId,
+    number: u32,
+    now: Now,
+    /// Whether the request may wait.
+    may_wait: bool,
+}
+
+impl places::Asker for Asker<'_> {
+    fn ask(&mut self, place: u16, pattern: Pattern<'_>) -> Result<Word, Arc<Question>> {
+        let Self { asking, action, identity, client, connection, .. } = self;
+        let question =
+            auth::Asking { action: *action, pattern, identity: *identity, client: *client };
+        if let Some(answer) = asking.answers.get(&question, self.now.mono_ms) {
+            return Ok(if answer.allowed { Word::Allowed } else { Word::Denied });
         }
+        // Questions that nobody waits for any more may not have gone out yet.
+        if !self.may_wait || asking.open.max(asking.questions.len()) >= QUESTIONS_MAX {
+            self.metrics.questions_refused_total.add(1);
+            return Ok(Word::NoRoom);
+        }
+        let question = Arc::new(question.to_question());
+        let Address { shard, conn } = connection.at;
+        let ticket = QuestionTicket { conn, number: self.number, place };
+        let (connection, to_ask) = (*connection, Arc::clone(&question));
+        asking.questions.push_back(Asked { ticket, shard, question: to_ask, connection });
+        asking.open += 1;
+        self.metrics.webhook_asked_total.add(1);
+        self.metrics.questions_open.set(asking.open as u64);
+        Err(question)
     }
 }
 
@@ -137,12 +172,6 @@ impl Waiting {
     }
 }
 
-/// What a webhook says of a request's name; `None` where it was not asked.
-pub(super) fn answer_of(places: &[Place], name: usize) -> Option<bool> {
-    let at = places.binary_search_by_key(&name, |place| usize::from(place.name)).ok()?;
-    Some(places[at].allowed)
-}
-
 impl Hub {
     /// Finds which of a request's names a webhook must judge, and what it says. `None`: the request
     /// waits for that, and is not to be carried out now.
@@ -153,91 +182,113 @@ impl Hub {
         text: &str,
         action: Action,
         names: &[&str],
-    ) -> Option<Vec<Place>> {
-        let mut places = Vec::new();
-        let Some(timeout_ms) = self.policy.webhook_timeout_ms else { return Some(places) };
-        let Self { asking, slots, policy, metrics, .. } = self;
-        let slot = &slots[conn];
-        let mut unknown = 0;
-        for (name, at) in names.iter().zip(0_u16..) {
-            let Ok(pattern) = Pattern::parse(name, policy.topic_bounds) else { continue };
-            if verdict(policy, slot, action, pattern) != Verdict::Ask {
-                continue;
-            }
-            let known = asking.remembered(now, slot, action, pattern);
-            // Questions that nobody waits for any more may not have gone out yet.
-            let has_room = asking.open.max(asking.questions.len()) + unknown < QUESTIONS_MAX
-                && asking.bytes + text.len() <= WAITING_BYTES_MAX;
-            metrics.questions_refused_total.add(u64::from(known.is_none() && !has_room));
-            let question = (known.is_none() && has_room).then(|| {
-                let identity = slot.identity.as_deref();
-                Arc::new(Question::new(action, pattern, identity, slot.address))
-            });
-            unknown += usize::from(question.is_some());
-            places.push(Place { name: at, question, allowed: known.unwrap_or(false) });
-        }
-        if unknown == 0 {
-            return Some(places);
-        }
-        let give_up_ms = now.mono_ms.saturating_add(timeout_ms).saturating_add(ANSWER_LATE_MS);
-        let waiting = Waiting {
-            text: text.into(),
-            number: self.asking.next_number,
-            places,
-            open: unknown,
-            give_up_at: Tick::not_before_ms(give_up_ms),
+    ) -> Option<Places> {
+        let Some(timeout_ms) = self.policy.webhook_timeout_ms else {
+            return Some(Places::default());
         };
-        self.wait(now, conn, waiting);
+        let Self { asking, slots, topics, policy, .. } = self;
+        let slot = &slots[conn];
+        let is_asked = |name: &str| {
+            Pattern::parse(name, policy.topic_bounds)
+                .is_ok_and(|pattern| verdict(policy, slot, action, pattern) == Verdict::Ask)
+        };
+        if !names.iter().any(|name| is_asked(name)) {
+            return Some(Places::default());
+        }
+        let takes = |name: &str| action == Action::Subscribe && !topics.is_subscribed(conn, name);
+        let places = Places::new(names.iter().copied(), is_asked, takes);
+        let bytes = text.len() + places.bytes();
+        let may_wait = asking.bytes + bytes <= WAITING_BYTES_MAX;
+        let give_up_at = give_up_at(now, timeout_ms);
+        let number = asking.next_number;
+        let mut waiting = Waiting { text: "".into(), action, number, places, bytes, give_up_at };
+        self.ask_more(now, conn, &mut waiting, may_wait);
+        if waiting.places.open() == 0 {
+            return Some(waiting.places);
+        }
+        waiting.text = text.into();
+        self.asking.next_number = number.wrapping_add(1);
+        self.asking.bytes += bytes;
+        self.slots[conn].aside = Some(Box::new(Aside::Waiting(waiting)));
+        self.rearm(now, conn);
         None
     }
 
-    /// Puts a request's questions, and lets its connection wait.
-    fn wait(&mut self, now: Now, conn: u32, waiting: Waiting) {
-        let Self { asking, slots, id: shard, node, .. } = self;
-        let slot = &mut slots[conn];
+    /// Asks as much for a request as may be under way.
+    fn ask_more(&mut self, now: Now, conn: u32, waiting: &mut Waiting, may_wait: bool) {
+        let Self { asking, slots, topics, policy, metrics, id, node, .. } = self;
+        let Some(timeout_ms) = policy.webhook_timeout_ms else {
+            // It was there when the request came.
+            waiting.places.deny_rest();
+            return;
+        };
+        let slot = &slots[conn];
         let key = ConnKey { index: conn, generation: slot.generation };
-        let connection = ConnectionId { node: *node, at: Address { shard: *shard, conn: key } };
-        for (place, at) in waiting.places.iter().zip(0..) {
-            let Some(question) = &place.question else { continue };
-            let ticket = QuestionTicket { conn: key, number: waiting.number, place: at };
-            let question = Arc::clone(question);
-            asking.questions.push_back(Asked { ticket, shard: *shard, question, connection });
+        let mut asker = Asker {
+            asking,
+            metrics,
+            identity: slot.identity.as_deref(),
+            client: slot.address,
+            action: waiting.action,
+            connection: ConnectionId { node: *node, at: Address { shard: *id, conn: key } },
+            number: waiting.number,
+            now,
+            may_wait,
+        };
+        let room = policy.subscriptions_max.saturating_sub(topics.subscription_count(conn));
+        if waiting.places.ask_more(room, &mut asker) {
+            waiting.give_up_at = give_up_at(now, timeout_ms);
         }
-        asking.next_number = asking.next_number.wrapping_add(1);
-        asking.open += waiting.open;
-        asking.bytes += waiting.text.len();
-        slot.aside = Some(Box::new(Aside::Waiting(waiting)));
-        self.rearm(now, conn);
     }
 
-    /// Takes an answer; one that nobody waits for any more is nothing.
-    pub(super) fn answered(&mut self, now: Now, ticket: QuestionTicket, answer: Answer) {
+    /// Takes what became of a question; what nobody waits for any more is nothing.
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        ticket: QuestionTicket,
+        answer: Result<Answer, Unanswered>,
+    ) {
+        let conn = ticket.conn.index;
         let slot = self.slots.get(ticket.conn);
         let Some(waiting) = slot.and_then(|slot| slot.waiting_mut()) else { return };
         if waiting.number != ticket.number {
             return;
         }
-        let place = waiting.places.get_mut(usize::from(ticket.place));
-        let Some(place) = place.filter(|place| place.question.is_some()) else { return };
-        place.allowed = answer.allowed;
-        let question = place.question.take().expect("it was just looked at");
-        waiting.open -= 1;
+        let told = answer.map(|answer| answer.allowed);
+        let Some(question) = waiting.places.settle(ticket.place, told) else { return };
         self.asking.open -= 1;
-        if waiting.open == 0 {
+        let metrics = &self.metrics;
+        metrics.questions_open.set(self.asking.open as u64);
+        match told {
+            Ok(true) => &metrics.webhook_allowed_total,
+            Ok(false) => &metrics.webhook_denied_total,
+            Err(Unanswered::Failed) => &metrics.webhook_failed_total,
+            Err(Unanswered::NoRoom) => &metrics.questions_refused_total,
+        }
+        .add(1);
+        if let Ok(answer) = answer {
+            let evicted = self.asking.answers.keep(question, answer, now.mono_ms);
+            metrics.answers_evicted_total.add(evicted as u64);
+        }
+        // Apart from the slot, whose identity is asked for.
+        let Some(mut aside) = self.slots[conn].aside.take() else { return };
+        let Aside::Waiting(waiting) = &mut *aside;
+        self.ask_more(now, conn, waiting, true);
+        if waiting.places.open() == 0 {
             self.asking.answered.push_back(ticket.conn);
         }
-        self.asking.answers.keep(question, answer, now.mono_ms);
+        self.slots[conn].aside = Some(aside);
     }
 
     /// Denies a waiting request what is not answered.
     pub(super) fn give_up_answers(&mut self, conn: u32) {
         let slot = &mut self.slots[conn];
         let key = ConnKey { index: conn, generation: slot.generation };
-        let Some(waiting) = slot.waiting_mut().filter(|it| it.open > 0) else { return };
-        for place in &mut waiting.places {
-            place.question = None;
-        }
-        self.asking.open -= std::mem::take(&mut waiting.open);
+        let Some(waiting) = slot.waiting_mut().filter(|it| it.places.open() > 0) else { return };
+        let unanswered = waiting.places.give_up();
+        self.asking.open -= unanswered;
+        self.metrics.questions_open.set(self.asking.open as u64);
+        self.metrics.webhook_failed_total.add(unanswered as u64);
         self.asking.answered.push_back(key);
     }
 
@@ -274,8 +325,9 @@ impl Hub {
         };
         let key = ConnKey { index: conn, generation: slot.generation };
         self.asking.resumed.push_back(key);
-        self.asking.open -= waiting.open;
-        self.asking.bytes -= waiting.text.len();
+        self.asking.open -= waiting.places.open();
+        self.asking.bytes -= waiting.bytes;
+        self.metrics.questions_open.set(self.asking.open as u64);
         Some(waiting)
     }
 
@@ -283,4 +335,10 @@ impl Hub {
     pub(super) fn check_nobody_waits(&self) {
         assert_eq!((self.asking.open, self.asking.bytes), (0, 0));
     }
+}
+
+/// When the answer to what is asked now is not awaited any more.
+fn give_up_at(now: Now, timeout_ms: u64) -> Tick {
+    let late_ms = now.mono_ms.saturating_add(timeout_ms).saturating_add(ANSWER_LATE_MS);
+    Tick::not_before_ms(late_ms)
 }

@@ -28,7 +28,7 @@ impl Shard {
         let names = hub.topics.topics().map(|(name, _)| name).chain(hub.topics.patterns());
         hub.interest.check(names.map(Pattern::checked));
         hub.receipts.check();
-        hub.asking.check(&hub.slots);
+        hub.asking.check(&hub.slots, &hub.metrics);
         hub.people.check(&hub.slots);
     }
 

@@ -38,7 +38,7 @@ use crate::auth::Asked;
 use crate::close::{Close, Refusal};
 use crate::interest::{Interest, OwnInterest, ShardSet};
 use crate::limits::{INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
-use crate::mail::{Answer, ConnKey, QuestionTicket};
+use crate::mail::{Answer, ConnKey, QuestionTicket, Unanswered};
 use crate::mailbox::{Mailbox, Post};
 use crate::message::Publication;
 use crate::metrics::ShardMetrics;
@@ -260,8 +260,14 @@ impl Shard {
         self.hub.asking.question()
     }
 
-    /// Takes the answer to a question; the request that waited for it goes on, and may publish.
-    pub fn answered(&mut self, now: Now, ticket: QuestionTicket, answer: Answer) {
+    /// Takes the answer to a question; the request that waited for it goes on, and may publish, or
+    /// has more to ask.
+    pub fn answered(
+        &mut self,
+        now: Now,
+        ticket: QuestionTicket,
+        answer: Result<Answer, Unanswered>,
+    ) {
         let Self { intake, hub, .. } = self;
         hub.answered(now, ticket, answer);
         while let Some(key) = hub.asking.answered() {

@@ -3,7 +3,7 @@
 
 use shardwire::auth::Asked;
 use shardwire::limits::ANSWER_LATE_MS;
-use shardwire::mail::{Answer, Mail, Request};
+use shardwire::mail::{Answer, Mail, Request, Unanswered};
 
 use super::world::World;
 
@@ -11,7 +11,7 @@ use super::world::World;
 pub struct Open {
     due_ms: u64,
     asked: Asked,
-    answer: Answer,
+    answer: Result<Answer, Unanswered>,
 }
 
 impl World {
@@ -35,7 +35,8 @@ impl World {
             }
             // Told twice it is once.
             if self.random.one_in(8) {
-                let other = Answer { allowed: !answer.allowed, ttl_ms: 0 };
+                let allowed = answer.is_ok_and(|answer| !answer.allowed);
+                let other = Ok(Answer { allowed, ttl_ms: 0 });
                 self.shards[id].answered(self.now, ticket, other);
             }
         }
@@ -58,7 +59,10 @@ impl World {
             2..=5 => self.random.below(timeout_ms),
             _ => 0,
         };
-        let answer = Answer { allowed, ttl_ms };
+        let answer = match self.random.below(8) {
+            0 => Err(Unanswered::Failed),
+            _ => Ok(Answer { allowed, ttl_ms }),
+        };
         self.questions.push(Open { due_ms: self.now.mono_ms + after_ms, asked, answer });
     }
 }

@@ -52,7 +52,7 @@ struct State {
 }
 
 /// Where all who wait for one answer find it.
-type Cell = Arc<OnceCell<Answer>>;
+type Cell = Arc<OnceCell<Option<Answer>>>;
 
 impl Webhook {
     /// Makes ready; asks nobody. `clock` says the time whenever it is wanted.
@@ -80,11 +80,12 @@ impl Webhook {
     }
 
     /// The answer to a question, from memory, from another's asking or from the webhook; within
-    /// the time limit of a request, or twice that where whoever asked first has given up. A failure
-    /// is a denial that is not to be remembered. Needs tokio's runtime with time and I/O.
-    pub async fn ask(&self, question: &Arc<Question>, connection: ConnectionId) -> Answer {
+    /// the time limit of a request, or twice that where whoever asked first has given up. `None`: a
+    /// failure, which is a denial that is not to be remembered. Needs tokio's runtime with time and
+    /// I/O.
+    pub async fn ask(&self, question: &Arc<Question>, connection: ConnectionId) -> Option<Answer> {
         let open = match self.open(question) {
-            Ok(answer) => return answer,
+            Ok(answer) => return Some(answer),
             Err(open) => open,
         };
         *open.cell.get_or_init(|| self.settle(&open, connection)).await
@@ -102,7 +103,7 @@ impl Webhook {
     }
 
     /// Asks for all who wait, remembers the answer and takes the question off the way.
-    async fn settle(&self, open: &Open<'_>, connection: ConnectionId) -> Answer {
+    async fn settle(&self, open: &Open<'_>, connection: ConnectionId) -> Option<Answer> {
         let answer = self.request(open.question, connection).await;
         let mono_ms = (self.clock)().mono_ms;
         let mut state = self.lock();
@@ -110,11 +111,11 @@ impl Webhook {
         match answer {
             Ok(answer) => {
                 state.answers.keep(Arc::clone(open.question), answer, mono_ms);
-                answer
+                Some(answer)
             }
             Err(failure) => {
                 state.remark(failure, mono_ms);
-                Answer::NO
+                None
             }
         }
     }

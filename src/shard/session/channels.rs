@@ -10,7 +10,7 @@ use crate::config::{Action, Dialect};
 use crate::connection::ConnectionId;
 use crate::mail::Address;
 use crate::message::Publish;
-use crate::shard::asking::{Place, answer_of};
+use crate::shard::asking::Places;
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
@@ -71,7 +71,7 @@ impl Hub {
         now: Now,
         conn: u32,
         text: &str,
-        places: &[Place],
+        places: &Places,
         scratch: &mut Scratch,
     ) {
         match dialect::decode(text, scratch) {
@@ -121,8 +121,8 @@ impl Hub {
         }
     }
 
-    fn join(&mut self, conn: u32, channel: &str, places: &[Place]) {
-        match self.subscribe(conn, channel, answer_of(places, 0)) {
+    fn join(&mut self, conn: u32, channel: &str, places: &Places) {
+        match self.subscribe(conn, channel, places.of(0)) {
             Ok(()) => self.reply(conn, |out| dialect::joined(out, channel)),
             Err(Refusal::Forbidden) => self.deny(conn, ACCESS_DENIED),
             Err(refusal) => self.deny(conn, &refusal.to_string()),
@@ -130,18 +130,11 @@ impl Hub {
         self.count_topics();
     }
 
-    fn send_message(
-        &mut self,
-        now: Now,
-        conn: u32,
-        channel: &str,
-        message: &str,
-        places: &[Place],
-    ) {
+    fn send_message(&mut self, now: Now, conn: u32, channel: &str, message: &str, places: &Places) {
         // To the other members: the sender is none of them here.
         let publish =
             Publish { topic: channel, data: message, metadata: "", event: None, echo: false };
-        match self.publish_for(now, conn, None, &publish, answer_of(places, 0)) {
+        match self.publish_for(now, conn, None, &publish, places.of(0)) {
             Ok(()) => {}
             Err(Refusal::Forbidden) => self.deny(conn, PERMISSION_DENIED),
             Err(refusal) => self.deny(conn, &refusal.to_string()),

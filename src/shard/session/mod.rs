@@ -21,7 +21,7 @@ use crate::connection::ConnectionId;
 use crate::limits::PINGS_PER_SECOND_MAX;
 use crate::mail::Address;
 use crate::message::{Publication, Publish};
-use crate::shard::asking::Asking;
+use crate::shard::asking::{Asking, Word};
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
 use crate::shard::policy::Policy;
@@ -139,7 +139,7 @@ impl Hub {
     }
 
     /// Subscribes a connection, if it may; `asked` is what a webhook says.
-    fn subscribe(&mut self, conn: u32, topic: &str, asked: Option<bool>) -> Result<(), Refusal> {
+    fn subscribe(&mut self, conn: u32, topic: &str, asked: Option<Word>) -> Result<(), Refusal> {
         let pattern = Pattern::parse(topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
         self.judge(conn, Action::Subscribe, pattern, asked)?;
         self.enter(conn, pattern)
@@ -181,7 +181,7 @@ impl Hub {
         conn: u32,
         id: Option<&str>,
         publish: &Publish<'_>,
-        asked: Option<bool>,
+        asked: Option<Word>,
     ) -> Result<(), Refusal> {
         let topic =
             Topic::parse(publish.topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
@@ -216,13 +216,18 @@ impl Hub {
         conn: u32,
         action: Action,
         pattern: Pattern<'_>,
-        asked: Option<bool>,
+        asked: Option<Word>,
     ) -> Result<(), Refusal> {
         match verdict(&self.policy, &self.slots[conn], action, pattern) {
             Verdict::Allow => Ok(()),
-            Verdict::Ask if asked == Some(true) => Ok(()),
-            // Not asked: the rules are others than when it was looked what is to be asked.
-            Verdict::Deny | Verdict::Ask => Err(Refusal::Forbidden),
+            Verdict::Deny => Err(Refusal::Forbidden),
+            Verdict::Ask => match asked {
+                Some(Word::Allowed) => Ok(()),
+                Some(Word::NoRoom) => Err(Refusal::Overloaded),
+                Some(Word::NoPlace) => Err(Refusal::TooManySubscriptions),
+                // Not asked: the rules are others than when it was looked what is to be asked.
+                Some(Word::Denied) | None => Err(Refusal::Forbidden),
+            },
         }
     }
 }

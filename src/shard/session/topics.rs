@@ -8,7 +8,7 @@ use crate::close::{Close, Refusal};
 use crate::config::Action;
 use crate::limits::AUTH_FAILURES_MAX;
 use crate::message::{Position, Publish};
-use crate::shard::asking::{Place, answer_of};
+use crate::shard::asking::Places;
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
@@ -55,7 +55,7 @@ impl Hub {
         now: Now,
         conn: u32,
         text: &str,
-        places: &[Place],
+        places: &Places,
         scratch: &mut Scratch,
     ) {
         let Ok(Request { id, command }) = dialect::decode(text, scratch) else {
@@ -116,10 +116,10 @@ impl Hub {
         conn: u32,
         id: Option<&str>,
         topics: &Names<'_>,
-        places: &[Place],
+        places: &Places,
     ) {
         for (name, topic) in topics.as_slice().iter().enumerate() {
-            match self.subscribe(conn, topic, answer_of(places, name)) {
+            match self.subscribe(conn, topic, places.of(name)) {
                 Ok(()) => self.reply(conn, |out| {
                     dialect::subscribed(out, id, topic, now.wall);
                 }),
@@ -135,9 +135,9 @@ impl Hub {
         conn: u32,
         id: Option<&str>,
         publish: &Publish<'_>,
-        places: &[Place],
+        places: &Places,
     ) {
-        if let Err(refusal) = self.publish_for(now, conn, id, publish, answer_of(places, 0)) {
+        if let Err(refusal) = self.publish_for(now, conn, id, publish, places.of(0)) {
             self.refuse(now, conn, id, refusal, Some(publish.topic));
         }
     }
