@@ -65,6 +65,9 @@ pub const READ_BUFFER_BYTES: usize = 64 << 10;
 /// Connections that a shard looks at in one turn when the settings have changed; each may be closed,
 /// which costs a send.
 pub const REVIEW_SLOTS_PER_TURN: u32 = 1024;
+/// Settings that may come one after the other while a shard looks at its connections; with more,
+/// what is left to a webhook stays only where the answer is remembered.
+pub const REVIEW_POLICIES_MAX: usize = 8;
 /// Subscriptions of these that it judges in one turn: some ten milliseconds.
 pub const REVIEW_STEPS_PER_TURN: usize = 16 << 10;
 /// Steps of work, a delivery or a place in the topic index each, that one read of a connection may

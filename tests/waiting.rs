@@ -48,6 +48,25 @@ impl Port for Kernel {
     fn close(&mut self, _conn: u32, _address: IpAddr) {}
 }
 
+/// Everything is allowed, but these topics are asked about.
+fn policy(asked: &str) -> Policy {
+    let asks = RuleSetting {
+        topic: asked.into(),
+        allow: Action::ALL.into(),
+        role: None,
+        decide: Decision::Webhook,
+    };
+    let rest = RuleSetting { topic: "**".into(), decide: Decision::Allow, ..asks.clone() };
+    let rules = || Rules::compile(&[asks.clone(), rest.clone()], true).expect("good rules");
+    let mut policy = Policy::new(vec![
+        Endpoint::new("/ws", Dialect::Topics, false, rules()),
+        Endpoint::new("/channels", Dialect::Channels, false, rules()),
+    ]);
+    policy.webhook_timeout_ms = Some(TIMEOUT_MS);
+    policy.subscriptions_max = SUBSCRIPTIONS_MAX;
+    policy
+}
+
 struct World {
     shard: Shard,
     kernel: Kernel,
@@ -57,20 +76,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let asks = RuleSetting {
-            topic: "room.**".into(),
-            allow: Action::ALL.into(),
-            role: None,
-            decide: Decision::Webhook,
-        };
-        let rest = RuleSetting { topic: "**".into(), decide: Decision::Allow, ..asks.clone() };
-        let rules = || Rules::compile(&[asks.clone(), rest.clone()], true).expect("good rules");
-        let mut policy = Policy::new(vec![
-            Endpoint::new("/ws", Dialect::Topics, false, rules()),
-            Endpoint::new("/channels", Dialect::Channels, false, rules()),
-        ]);
-        policy.webhook_timeout_ms = Some(TIMEOUT_MS);
-        policy.subscriptions_max = SUBSCRIPTIONS_MAX;
+        let policy = policy("room.**");
         let now = Now { mono_ms: 0, wall: Timestamp(0) };
         let metrics = ShardMetrics::new();
         let parts = Parts {
@@ -140,6 +146,12 @@ impl World {
     fn answer(&mut self, asked: &Asked, answer: Result<Answer, Unanswered>) {
         self.shard.answered(self.now, asked.ticket, answer);
         self.shard.check(self.now);
+    }
+
+    /// Other settings, and as many turns as they take.
+    fn reload(&mut self, policy: Policy) {
+        self.shard.reconfigure(self.now, Arc::new(policy));
+        self.pass(0);
     }
 
     fn pass(&mut self, ms: u64) {
@@ -377,4 +389,60 @@ fn too_many_questions_are_no_denial() {
     // It was no answer: who asks again is asked about.
     world.say(key, &[&rooms(["a", "b"])]);
     assert_eq!(topics(&world.questions()), ["a"]);
+}
+
+#[test]
+fn another_webhooks_answers_are_not_remembered() {
+    let mut world = World::new();
+    let (key, late, other) = (world.open(TOPICS), world.open(TOPICS), world.open(TOPICS));
+    world.say(key, &[&rooms(["a"])]);
+    let asked = world.questions();
+    world.answer(&asked[0], YES);
+    world.say(late, &[&rooms(["b"])]);
+    let underway = world.questions();
+    // The same webhook, whatever else is another: what it said is still good.
+    world.reload(Policy { message_bytes_max: 1000, ..policy("room.**") });
+    world.say(other, &[&rooms(["a"])]);
+    assert!(world.questions().is_empty());
+    // Another: what it did not say is not remembered as its own, though the one who asked is told.
+    world.reload(Policy { webhook_number: 1, ..policy("room.**") });
+    world.answer(&underway[0], YES);
+    assert_eq!(world.heard(late), ["subscribed room.b"]);
+    world.say(other, &[&rooms(["a", "b"])]);
+    let asked = world.questions();
+    assert_eq!(topics(&asked), ["a", "b"]);
+    asked.iter().for_each(|it| world.answer(it, NO));
+    world.say(key, &[&rooms(["b"])]);
+    assert!(world.questions().is_empty(), "what it said itself is");
+}
+
+#[test]
+fn what_is_left_to_the_webhook_now_must_have_been_asked() {
+    let mut world = World::new();
+    let (key, other) = (world.open(TOPICS), world.open(TOPICS));
+    world.say(key, &[r#"{"type":"subscribe","topics":["news.1","news.2","room.a","free"]}"#]);
+    let asked = world.questions();
+    world.answer(&asked[0], YES);
+    assert_eq!(world.heard(key).len(), 4);
+    // `news` was allowed without being asked about; of one of them it is known that it may stay.
+    world.reload(policy("*.1"));
+    world.say(other, &[r#"{"type":"subscribe","topic":"news.1"}"#]);
+    let asked = world.questions();
+    world.answer(&asked[0], YES);
+    assert_eq!(world.heard(key), ["unsubscribed news.1"]);
+    world.reload(policy("**"));
+    // Of `room.a` the answer is remembered still, and `news.1` was asked about.
+    let mut gone = world.heard(key);
+    gone.sort();
+    assert_eq!(gone, ["unsubscribed free", "unsubscribed news.2"]);
+    assert_eq!(world.heard(other), ["subscribed news.1"]);
+    // And that holds, however long ago it was.
+    world.pass(10 * TTL_MS);
+    world.reload(policy("**"));
+    assert!(world.heard(other).is_empty() && world.heard(key).is_empty());
+    // Settings in between that nobody was held against yet count too.
+    world.shard.reconfigure(world.now, Arc::new(policy("x")));
+    world.reload(policy("**"));
+    assert_eq!(world.heard(key), ["unsubscribed room.a"]);
+    assert_eq!(world.heard(other), ["unsubscribed news.1"]);
 }

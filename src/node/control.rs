@@ -72,10 +72,22 @@ impl Control {
     }
 
     /// Puts another webhook, or none, in place of the one there is; what was asked is still
-    /// answered by that one.
+    /// answered by that one. The same one stays, with what it remembers.
     pub(super) fn set_webhook(&self, webhook: Option<Webhook>) {
+        if self.has_webhook(webhook.as_ref()) {
+            return;
+        }
         let mut place = self.shared.webhook.write().unwrap_or_else(PoisonError::into_inner);
         *place = webhook.map(Arc::new);
+    }
+
+    /// Whether this is the webhook that there is, or there is none and this is none.
+    pub(super) fn has_webhook(&self, webhook: Option<&Webhook>) -> bool {
+        let place = self.shared.webhook.read().unwrap_or_else(PoisonError::into_inner);
+        match (place.as_deref(), webhook) {
+            (Some(one), Some(other)) => one.is_as(other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
     }
 
     /// Lets a task run on the control thread until the thread ends.
@@ -197,17 +209,38 @@ mod tests {
         }
     }
 
-    /// A webhook that nobody runs.
-    fn silent() -> (Webhook, std::net::TcpListener) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// A webhook at a port.
+    fn webhook(port: u16, timeout_ms: u64) -> Webhook {
         let settings = WebhookSettings {
-            url: format!("http://{}/", listener.local_addr().unwrap()),
+            url: format!("http://127.0.0.1:{port}/"),
             secret: None,
-            timeout_ms: 60_000,
+            timeout_ms,
             cache_ttl_s: 0,
             signed_timestamp: false,
         };
-        (Webhook::new(&settings, clock::now).unwrap(), listener)
+        Webhook::new(&settings, clock::now).unwrap()
+    }
+
+    /// A webhook that nobody runs.
+    fn silent() -> (Webhook, std::net::TcpListener) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        (webhook(listener.local_addr().unwrap().port(), 60_000), listener)
+    }
+
+    #[test]
+    fn the_same_webhook_stays_with_what_it_remembers() {
+        let (mailbox, _woken) = mailbox(1);
+        let (control, thread) =
+            Control::start(Arc::from([mailbox]), Some(webhook(1, 1000))).unwrap();
+        let place = || Arc::clone(control.shared.webhook.read().unwrap().as_ref().unwrap());
+        let first = place();
+        control.set_webhook(Some(webhook(1, 1000)));
+        assert!(Arc::ptr_eq(&first, &place()));
+        assert!(!control.has_webhook(Some(&webhook(1, 1001))) && !control.has_webhook(None));
+        control.set_webhook(Some(webhook(2, 1000)));
+        assert!(!Arc::ptr_eq(&first, &place()));
+        control.end();
+        thread.join().unwrap();
     }
 
     #[test]
@@ -258,7 +291,9 @@ mod tests {
         control.spawn(async move { done.send(()).unwrap() });
         is_done.recv().unwrap();
         // The next question is for the webhook of then, which is none.
+        assert!(!control.has_webhook(None));
         control.set_webhook(None);
+        assert!(control.has_webhook(None));
         control.ask(asked(0, 2)).unwrap();
         woken.recv().unwrap();
         assert_eq!(take(&mailbox).map(|(number, _)| number), Some(2));

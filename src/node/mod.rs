@@ -160,8 +160,11 @@ impl Node {
     /// # Errors
     /// [`SetupError::Fixed`] where something is different that a running broker does not change, and
     /// [`SetupError::Descriptors`]; nothing has changed then.
-    pub fn reload(&self, setup: Setup) -> Result<(), SetupError> {
+    pub fn reload(&self, mut setup: Setup) -> Result<(), SetupError> {
         let common = &self.common;
+        let same = common.control.has_webhook(setup.webhook.as_ref());
+        let number = common.live().policy.webhook_number;
+        setup.policy.webhook_number = if same { number } else { number + 1 };
         let shards = common.mailboxes.len() as u8;
         let per_address_max = setup.connections_per_ip_max;
         let wanted = setup.connections_max;

@@ -271,6 +271,8 @@ fn policy(settings: &Settings, endpoints: Vec<Endpoint>, verifier: Verifier) -> 
         tenants: Tenants::new(tenants.allowed.as_deref(), &tenants.inactive),
         origins: settings.server.allow_origins.clone(),
         webhook_timeout_ms: settings.webhook.as_ref().map(|webhook| webhook.timeout_ms),
+        // A reload counts on.
+        webhook_number: 0,
         compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
         read_steps_max: READ_STEPS_MAX,
         history: settings.histories.clone(),

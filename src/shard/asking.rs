@@ -9,13 +9,14 @@
 
 mod places;
 
+use places::Underway;
 pub(super) use places::{Places, Word};
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::{self, Answers, Asked, Identity, Question, Verdict};
+use crate::auth::{self, Answers, Asked, Identity, Verdict};
 use crate::config::{Action, Dialect};
 use crate::connection::ConnectionId;
 use crate::limits::{ANSWER_LATE_MS, QUESTIONS_MAX, WAITING_BYTES_MAX};
@@ -60,6 +61,8 @@ pub(super) struct Asking {
     /// Connections that may be read again.
     resumed: VecDeque<ConnKey>,
     answers: Answers,
+    /// Answers to what was asked of a webhook of before are not remembered; counts them.
+    webhook: u32,
     next_number: u32,
     /// Questions of requests that wait.
     open: usize,
@@ -83,9 +86,11 @@ impl Asking {
         self.answered.pop_front()
     }
 
-    /// Forgets what the webhook has answered so far: another may answer otherwise.
+    /// Forgets what the webhook has answered so far, and will answer to what is under way: another
+    /// may answer otherwise.
     pub(super) fn forget_answers(&mut self) {
         self.answers.clear();
+        self.webhook = self.webhook.wrapping_add(1);
     }
 
     /// What the webhook said of late to the same question.
@@ -128,7 +133,7 @@ struct Asker<'a> {
 }
 
 impl places::Asker for Asker<'_> {
-    fn ask(&mut self, place: u16, pattern: Pattern<'_>) -> Result<Word, Arc<Question>> {
+    fn ask(&mut self, place: u16, pattern: Pattern<'_>) -> Result<Word, Underway> {
         let Self { asking, action, identity, client, connection, .. } = self;
         let question =
             auth::Asking { action: *action, pattern, identity: *identity, client: *client };
@@ -148,7 +153,7 @@ impl places::Asker for Asker<'_> {
         asking.open += 1;
         self.metrics.webhook_asked_total.add(1);
         self.metrics.questions_open.set(asking.open as u64);
-        Err(question)
+        Err(Underway { question, webhook: asking.webhook })
     }
 }
 
@@ -255,7 +260,7 @@ impl Hub {
             return;
         }
         let told = answer.map(|answer| answer.allowed);
-        let Some(question) = waiting.places.settle(ticket.place, told) else { return };
+        let Some(asked) = waiting.places.settle(ticket.place, told) else { return };
         self.asking.open -= 1;
         let metrics = &self.metrics;
         metrics.questions_open.set(self.asking.open as u64);
@@ -266,8 +271,10 @@ impl Hub {
             Err(Unanswered::NoRoom) => &metrics.questions_refused_total,
         }
         .add(1);
-        if let Ok(answer) = answer {
-            let evicted = self.asking.answers.keep(question, answer, now.mono_ms);
+        if let Ok(answer) = answer
+            && asked.webhook == self.asking.webhook
+        {
+            let evicted = self.asking.answers.keep(asked.question, answer, now.mono_ms);
             metrics.answers_evicted_total.add(evicted as u64);
         }
         // Apart from the slot, whose identity is asked for.

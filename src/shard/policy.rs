@@ -114,6 +114,8 @@ pub struct Policy {
     pub origins: Origins,
     /// How long a webhook may take to answer, in milliseconds; `None`: there is no webhook.
     pub webhook_timeout_ms: Option<u64>,
+    /// Which webhook that is: under another number another, whose answers are not those of this one.
+    pub webhook_number: u64,
     /// Bytes from which on a message is compressed for those who negotiated it; `None`: never.
     pub compression_min_bytes: Option<usize>,
     /// Steps of work that one read of a connection may cause before others get their turn.
@@ -142,6 +144,7 @@ impl Policy {
             tenants: Tenants::default(),
             origins: Origins::SameHost,
             webhook_timeout_ms: None,
+            webhook_number: 0,
             compression_min_bytes: None,
             read_steps_max: limits::READ_STEPS_MAX,
             history: Vec::new(),

@@ -2,21 +2,21 @@
 //!
 //! New settings hold from the next frame on. Connections are held against them some in each turn:
 //! a million at once would stall the shard. One whose key is gone hears that its token is over, one
-//! whose tenant or page is not let in any more is closed, and subscriptions that the rules deny now
-//! are ended; what a lower limit would not give is left. Settings that come meanwhile begin it
-//! anew. Who comes in is held against them too: the doors may have let it in by those of before.
-//! Contract: protocols.md sections 4, 6 and 10.
+//! whose tenant or page is not let in any more is closed, and subscriptions end that the rules deny
+//! now, or leave to a webhook that was not asked; what a lower limit would not give is left. Settings
+//! that come meanwhile begin it anew. Who comes in is held against them too: the doors may have let
+//! it in by those of before. Contract: protocols.md sections 4, 6 and 10.
 
 use std::sync::Arc;
 
 use crate::auth::Verdict;
 use crate::close::Close;
 use crate::config::Action;
-use crate::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
+use crate::limits::{REVIEW_POLICIES_MAX, REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Port;
 use crate::shard::policy::Policy;
-use crate::shard::session::{Notice, is_own_notification, verdict};
+use crate::shard::session::{Notice, verdict};
 use crate::shard::slot::{Phase, Slot};
 use crate::time::Now;
 use crate::topic::Pattern;
@@ -30,12 +30,32 @@ pub(super) struct Review {
     end: u32,
     /// Whether settings have ever changed: what is kept may be above the bounds of now.
     pub(super) has_been: bool,
+    /// Those of before: more than one where others came while connections were left to look at.
+    before: Vec<Arc<Policy>>,
 }
 
 impl Review {
     /// Whether there are connections left to look at.
     pub(super) fn is_on(&self) -> bool {
         self.next < self.end
+    }
+
+    /// Puts the settings of now among those of before.
+    fn begin(&mut self, end: u32, old: Arc<Policy>) {
+        if !self.is_on() {
+            self.before.clear();
+        }
+        if self.before.len() < REVIEW_POLICIES_MAX {
+            self.before.push(old);
+        }
+        (self.next, self.end, self.has_been) = (0, end, true);
+    }
+
+    /// Whether a webhook was asked before a connection got this subscription, by all that is known.
+    pub(super) fn was_asked(&self, slot: &Slot, pattern: Pattern<'_>) -> bool {
+        let asks =
+            |old: &Arc<Policy>| verdict(old, slot, Action::Subscribe, pattern) == Verdict::Ask;
+        self.before.len() < REVIEW_POLICIES_MAX && self.before.iter().all(asks)
     }
 
     /// Whether a connection has been held against the settings of now.
@@ -51,10 +71,11 @@ impl Hub {
     /// When the endpoints are not as many as before: slots hold them by number.
     pub(super) fn reconfigure(&mut self, _now: Now, policy: Arc<Policy>) {
         assert_eq!(policy.endpoints.len(), self.policy.endpoints.len(), "endpoints never change");
-        self.policy = policy;
-        // There may be another webhook, which answers otherwise.
-        self.asking.forget_answers();
-        self.review = Review { next: 0, end: self.slots.places(), has_been: true };
+        if policy.webhook_number != self.policy.webhook_number {
+            self.asking.forget_answers();
+        }
+        let old = std::mem::replace(&mut self.policy, policy);
+        self.review.begin(self.slots.places(), old);
     }
 
     /// Holds some connections against the settings.
@@ -70,14 +91,15 @@ impl Hub {
             steps += self.topics.subscription_count(conn);
             self.hold_against_settings(now, conn);
             if self.slots[conn].phase == Phase::Open {
-                self.withdraw_unless(now, conn, |policy, _, slot, name| {
-                    may_stay(policy, slot, name)
-                });
+                self.withdraw_forbidden(now, conn, true);
                 self.rearm(now, conn);
             }
             if self.outbox.is_full() {
                 self.flush(now, port);
             }
+        }
+        if !self.review.is_on() {
+            self.review.before.clear();
         }
     }
 
@@ -109,11 +131,4 @@ fn objection(policy: &Policy, slot: &Slot) -> Option<Close> {
         }
     }
     (!slot.origin.is_allowed(&policy.origins)).then_some(Close::Withdrawn)
-}
-
-/// Whether a subscription may stay: the dialect grants it by itself, or the rules do not deny it.
-/// What they leave to a webhook stays: it was asked when that was granted.
-fn may_stay(policy: &Policy, slot: &Slot, name: &str) -> bool {
-    verdict(policy, slot, Action::Subscribe, Pattern::checked(name)) != Verdict::Deny
-        || is_own_notification(policy, slot, name)
 }

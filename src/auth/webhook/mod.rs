@@ -30,11 +30,10 @@ pub use client::{WebhookError, check_url};
 
 /// The webhook of a running node.
 pub struct Webhook {
+    settings: WebhookSettings,
     client: Client,
     key: Option<hmac::Key>,
-    signed_timestamp: bool,
     timeout: Duration,
-    cache_ttl_ms: u64,
     clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// A permit for each request at a time.
     room: Semaphore,
@@ -68,15 +67,19 @@ impl Webhook {
             secret => secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())),
         };
         Ok(Self {
+            settings: settings.clone(),
             client: Client::new(&settings.url)?,
             key,
-            signed_timestamp: settings.signed_timestamp,
             timeout: Duration::from_millis(settings.timeout_ms),
-            cache_ttl_ms: settings.cache_ttl_s.saturating_mul(1000),
             clock: Box::new(clock),
             room: Semaphore::new(WEBHOOK_REQUESTS_MAX),
             state: Mutex::default(),
         })
+    }
+
+    /// Whether the other is the same one, asked in the same way.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.settings == other.settings
     }
 
     /// The answer to a question, from memory, from another's asking or from the webhook; within
@@ -130,11 +133,13 @@ impl Webhook {
         };
         let body = tokio::time::timeout(self.timeout, whole).await;
         let body = body.map_err(|_| Failure::TimedOut)??;
-        form::read_answer(&body, self.cache_ttl_ms).ok_or(Failure::Malformed)
+        let cache_ttl_ms = self.settings.cache_ttl_s.saturating_mul(1000);
+        form::read_answer(&body, cache_ttl_ms).ok_or(Failure::Malformed)
     }
 
     fn sign(&self, body: &str) -> Signed {
-        let timestamp = self.signed_timestamp.then(|| (self.clock)().wall.secs().to_string());
+        let is_dated = self.settings.signed_timestamp;
+        let timestamp = is_dated.then(|| (self.clock)().wall.secs().to_string());
         let signature =
             self.key.as_ref().map(|key| form::signature(key, timestamp.as_deref(), body));
         Signed { signature, timestamp }

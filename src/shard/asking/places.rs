@@ -47,11 +47,18 @@ struct Place {
 enum State {
     /// Not looked at: the name.
     Waits(Box<str>),
-    /// Under way.
-    Asked(Arc<Question>),
+    Asked(Underway),
     /// The same name stands at that place.
     As(u16),
     Settled(Word),
+}
+
+/// A question under way.
+#[derive(Debug)]
+pub(super) struct Underway {
+    pub(super) question: Arc<Question>,
+    /// Which of the shard's webhooks is asked, counted.
+    pub(super) webhook: u32,
 }
 
 /// The names of a request that a webhook must judge, in the request's order.
@@ -71,7 +78,7 @@ pub(in crate::shard) struct Places {
 /// What it takes to ask.
 pub(super) trait Asker {
     /// Whether the answer is known, or there is no room to ask; else the question, on its way.
-    fn ask(&mut self, place: u16, pattern: Pattern<'_>) -> Result<Word, Arc<Question>>;
+    fn ask(&mut self, place: u16, pattern: Pattern<'_>) -> Result<Word, Underway>;
 }
 
 impl Places {
@@ -130,7 +137,7 @@ impl Places {
                 if !place.takes || taken < room {
                     place.state = match asker.ask(self.next as u16, Pattern::checked(name)) {
                         Ok(word) => State::Settled(word),
-                        Err(question) => State::Asked(question),
+                        Err(underway) => State::Asked(underway),
                     };
                 } else if self.open > 0 {
                     // What is under way may be denied, and leave a place.
@@ -153,7 +160,7 @@ impl Places {
         &mut self,
         place: u16,
         answer: Result<bool, Unanswered>,
-    ) -> Option<Arc<Question>> {
+    ) -> Option<Underway> {
         let place = self.list.get_mut(usize::from(place))?;
         if !matches!(place.state, State::Asked(_)) {
             return None;
@@ -163,7 +170,7 @@ impl Places {
             Ok(false) | Err(Unanswered::Failed) => Word::Denied,
             Err(Unanswered::NoRoom) => Word::NoRoom,
         };
-        let State::Asked(question) = std::mem::replace(&mut place.state, State::Settled(word))
+        let State::Asked(underway) = std::mem::replace(&mut place.state, State::Settled(word))
         else {
             unreachable!("it was just looked at")
         };
@@ -174,7 +181,7 @@ impl Places {
             // The rest would wait for a webhook that is not there.
             self.deny_rest();
         }
-        Some(question)
+        Some(underway)
     }
 
     /// Denies all that is not settled; how many questions were under way.

@@ -21,7 +21,7 @@ use crate::connection::ConnectionId;
 use crate::limits::PINGS_PER_SECOND_MAX;
 use crate::mail::Address;
 use crate::message::{Publication, Publish};
-use crate::shard::asking::{Asking, Word};
+use crate::shard::asking::Word;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
 use crate::shard::policy::Policy;
@@ -93,41 +93,30 @@ impl Hub {
         self.outbox.queue(conn, &mut slot.pending, range);
     }
 
-    /// Ends the subscriptions that the connection's identity does not cover any more. What a webhook
-    /// must be asked about stays where it allowed that to the same identity of late.
-    fn withdraw_forbidden(&mut self, now: Now, conn: u32) {
-        self.withdraw_unless(now, conn, |policy, asking, slot, name| {
+    /// Ends the subscriptions that a connection may not have any more, and tells it of each. What a
+    /// webhook must be asked about stays where it allowed that of late, and in a `review` of new
+    /// settings also where it was asked when that was granted.
+    pub(super) fn withdraw_forbidden(&mut self, now: Now, conn: u32, in_review: bool) {
+        let Self { topics, slots, policy, interest, asking, review, .. } = self;
+        let slot = &slots[conn];
+        let mut may_stay = |name: &str| {
             let pattern = Pattern::checked(name);
             match verdict(policy, slot, Action::Subscribe, pattern) {
                 Verdict::Allow => true,
                 Verdict::Ask => {
-                    asking.remembered(now, slot, Action::Subscribe, pattern) == Some(true)
+                    (in_review && review.was_asked(slot, pattern))
+                        || asking.remembered(now, slot, Action::Subscribe, pattern) == Some(true)
                 }
                 Verdict::Deny => is_own_notification(policy, slot, name),
             }
-        });
-    }
-
-    /// Ends the subscriptions of a connection that may not stay, and tells it of each.
-    pub(super) fn withdraw_unless(
-        &mut self,
-        now: Now,
-        conn: u32,
-        mut may_stay: impl FnMut(&Policy, &mut Asking, &Slot, &str) -> bool,
-    ) {
-        let Self { topics, slots, policy, interest, asking, .. } = self;
-        let slot = &slots[conn];
+        };
         let mut withdrawn: Vec<Box<str>> = Vec::new();
-        topics.retain(
-            conn,
-            |name| may_stay(policy, asking, slot, name),
-            |removed| {
-                if removed.last {
-                    interest.remove(Pattern::checked(removed.pattern));
-                }
-                withdrawn.push(removed.pattern.into());
-            },
-        );
+        topics.retain(conn, &mut may_stay, |removed| {
+            if removed.last {
+                interest.remove(Pattern::checked(removed.pattern));
+            }
+            withdrawn.push(removed.pattern.into());
+        });
         if withdrawn.is_empty() {
             return;
         }

@@ -194,7 +194,7 @@ impl Hub {
         self.slots[conn].identity = Some(Box::new(identity));
         self.people.enter(&mut self.slots, conn);
         if !same {
-            self.withdraw_forbidden(now, conn);
+            self.withdraw_forbidden(now, conn, false);
         }
         self.rearm(now, conn);
     }
