@@ -108,7 +108,8 @@ pub(super) struct Key {
     /// The name by which a token's header chooses it.
     pub(super) kid: Option<String>,
     pub(super) decoding: DecodingKey,
-    /// Tells it from other keys without showing it: the same for the same key in every verifier.
+    /// Tells it from other keys without showing it: the same for the same key in every verifier
+    /// that wants the same issuer, audience and algorithms with it.
     pub(super) fingerprint: u32,
     /// The algorithms, the issuer and the audience; time is not looked at.
     pub(super) validation: Validation,
@@ -137,7 +138,7 @@ impl Key {
             .into_iter()
             .filter_map(|(kid, (decoding, algorithms))| {
                 let validation = validation(settings, algorithms)?;
-                let fingerprint = fingerprint(&decoding);
+                let fingerprint = fingerprint(&decoding, settings, &validation.algorithms);
                 Some(Self { kid, decoding, fingerprint, validation })
             })
             .collect();
@@ -259,10 +260,13 @@ fn fit(decoding: DecodingKey) -> Option<Fitted> {
     Some((decoding, algorithms))
 }
 
-/// Four bytes of the SHA-256 of a key's kind and bytes; never 0, which stands for no key.
-fn fingerprint(key: &DecodingKey) -> u32 {
+/// Four bytes of the SHA-256 of a key and of what else its tokens must be; never 0, which stands for
+/// no key.
+fn fingerprint(key: &DecodingKey, settings: &TokenSettings, algorithms: &[Algorithm]) -> u32 {
     let mut context = Context::new(&SHA256);
-    context.update(format!("{:?}\0", key.family()).as_bytes());
+    // As Debug has it: what is within a text cannot look like its end.
+    let conditions = (key.family(), &settings.issuer, &settings.audience, algorithms);
+    context.update(format!("{conditions:?}\0").as_bytes());
     match key.kind() {
         DecodingKeyKind::SecretOrDer(bytes) => context.update(bytes),
         DecodingKeyKind::RsaModulusExponent { n, e } => {
@@ -379,7 +383,25 @@ mod tests {
         assert_eq!(of(&secret("hush")), of(&set("a")));
         assert_eq!(of(&set("a")), of(&set("b")));
         assert_eq!(of(&pem(RSA)), of(&pem(RSA)));
-        let all = [of(&secret("hush")), of(&secret("hust")), of(&pem(RSA)), of(&pem(P256))];
+        let conditional = |issuer: Option<&str>,
+                           audience: Option<&str>,
+                           algorithms: &[Algorithm]| {
+            let (issuer, audience) = (issuer.map(str::to_owned), audience.map(str::to_owned));
+            of(&TokenSettings { issuer, audience, algorithms: algorithms.into(), ..secret("hush") })
+        };
+        let both = [Algorithm::HS256, Algorithm::HS384];
+        assert_eq!(of(&secret("hush")), conditional(None, None, &[]));
+        let all = [
+            of(&secret("hush")),
+            of(&secret("hust")),
+            of(&pem(RSA)),
+            of(&pem(P256)),
+            conditional(Some("a"), None, &[]),
+            conditional(None, Some("a"), &[]),
+            conditional(Some("a"), Some("b"), &[]),
+            conditional(None, None, &both),
+            conditional(None, None, &both[..1]),
+        ];
         for (at, one) in all.iter().enumerate() {
             assert!(*one != 0 && !all[..at].contains(one));
         }
