@@ -386,10 +386,10 @@ fn who_has_hung_up_is_nobody() {
                 found => assert!(matches!(found, Found::Disconnected(0)), "{of:?}: {found:?}"),
             }
         }
-        world.shards[0].send_mail();
+        world.shards[0].send_mail(NOW);
         for shard in &mut world.shards[1..] {
             shard.take_mail(NOW, &mut Sink);
-            shard.send_mail();
+            shard.send_mail(NOW);
         }
         while !world.mailboxes[0].is_empty() {
             world.shards[0].take_mail(NOW, &mut Sink);

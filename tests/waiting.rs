@@ -105,7 +105,7 @@ impl World {
             let len = u16::try_from(text.len()).unwrap().to_be_bytes();
             let head = match text.len() {
                 0..126 => vec![0x81, 0x80 | len[1]],
-                _ => vec![0x81, 0x80 | 126, len[0], len[1]],
+                _ => vec![0x81, 0xfe, len[0], len[1]],
             };
             [&head, &[0; 4][..], text.as_bytes()].concat()
         };
@@ -299,8 +299,8 @@ fn a_long_list_is_asked_some_at_a_time() {
     assert_eq!(order.len(), ALL);
     let heard = world.heard(key);
     let expected = (0..ALL).map(|at| {
-        let word = if at % 5 == 0 { "error" } else { "subscribed" };
-        format!("{word} room.{at}")
+        let kind = if at % 5 == 0 { "error" } else { "subscribed" };
+        format!("{kind} room.{at}")
     });
     assert_eq!(heard, expected.collect::<Vec<_>>());
     let metrics = &world.metrics;
@@ -354,7 +354,9 @@ fn a_webhook_that_is_not_there_is_not_asked_about_all() {
             break;
         }
         count += asked.len();
-        asked.iter().for_each(|it| world.answer(it, FAILED));
+        for it in &asked {
+            world.answer(it, FAILED);
+        }
     }
     assert!(count < 2 * QUESTIONS_PER_CONNECTION_MAX, "{count}");
     assert_eq!(world.heard(key).len(), SUBSCRIPTIONS_MAX);
@@ -411,7 +413,9 @@ fn another_webhooks_answers_are_not_remembered() {
     world.say(other, &[&rooms(["a", "b"])]);
     let asked = world.questions();
     assert_eq!(topics(&asked), ["a", "b"]);
-    asked.iter().for_each(|it| world.answer(it, NO));
+    for it in &asked {
+        world.answer(it, NO);
+    }
     world.say(key, &[&rooms(["b"])]);
     assert!(world.questions().is_empty(), "what it said itself is");
 }

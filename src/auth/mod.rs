@@ -16,6 +16,7 @@ pub mod contain;
 pub mod identity;
 pub mod jwt;
 pub mod keys;
+pub mod protected;
 pub mod question;
 pub mod rules;
 mod template;

@@ -10,7 +10,9 @@ use thiserror::Error;
 
 use super::contain::{Plain, Relation, relation};
 use super::identity::Identity;
-use super::template::{Template, TemplateError};
+use super::protected::PROTECTED;
+use super::template::Template;
+pub use super::template::TemplateError;
 use crate::config::{Action, Decision, RuleSetting};
 use crate::topic::{Pattern, first_segment};
 
@@ -88,18 +90,6 @@ enum Who {
 }
 
 const ANY: &[Action] = Action::ALL;
-
-/// Names that nobody has to do with but by the rules before and by what a dialect itself grants.
-const PROTECTED: [&str; 8] = [
-    "admin.**",
-    "user.**",
-    "user:*",
-    "user:*.**",
-    "notifications:*",
-    "notifications:*.**",
-    "tenant:*",
-    "tenant:*.**",
-];
 
 impl Rules {
     /// Compiles configured rules, which replace all defaults.
@@ -221,7 +211,7 @@ impl Rule {
         let Some(filled) = self.template.fill(identity) else {
             return Relation::Disjoint;
         };
-        let relation = relation(&filled, pattern);
+        let relation = filled.relation(pattern);
         // Asked last: it reads all roles, and most rules are not about this topic.
         if relation != Relation::Disjoint && self.who.includes(identity) {
             relation
@@ -239,6 +229,14 @@ impl Who {
             Who::Role(role) => identity.is_some_and(|identity| identity.has_role(role)),
         }
     }
+}
+
+/// Checks a rule's topic.
+///
+/// # Errors
+/// The first rule of the grammar that it breaks.
+pub fn check_topic(text: &str) -> Result<(), TemplateError> {
+    Template::parse(text).map(drop)
 }
 
 fn bit(action: Action) -> u8 {

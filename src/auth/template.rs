@@ -3,12 +3,14 @@
 //! Beyond a subscription's pattern it may hold `{userId}` and `{tenantId}`, alone or inside a
 //! longer segment, and a segment may end in `*` for any rest of that segment, an empty one too.
 //! What a placeholder brings in is literal text of one segment; an id that cannot be that leaves
-//! the template matching nothing. Filling one in allocates nothing. Only `rules` uses it.
+//! the template matching nothing. Inside a longer segment an id with `:` grants nothing, or
+//! `tenant:acme:eu` would be a name of `acme:eu` and, by `tenant:{tenantId}:*`, one of `acme`.
+//! Filling one in allocates nothing. Only `rules` and `protected` use it.
 //! Specification: protocols.md section 6, section 11 "Rules".
 
 use thiserror::Error;
 
-use super::contain::Glob;
+use super::contain::{Glob, Relation, relation};
 use super::identity::Identity;
 use crate::topic::{Pattern, TopicBounds, TopicError};
 
@@ -21,6 +23,12 @@ pub enum TemplateError {
     /// A brace that opens neither `{userId}` nor `{tenantId}`.
     #[error("a placeholder is {{userId}} or {{tenantId}}, nothing else")]
     UnknownPlaceholder,
+    /// A placeholder of which nothing tells where it ends.
+    #[error(
+        "behind a placeholder stands * or another placeholder: whose id begins alike has the same \
+         names; put : between, as in {{tenantId}}:*"
+    )]
+    EndlessPlaceholder,
 }
 
 /// A rule's topic, compiled.
@@ -29,8 +37,18 @@ pub(super) struct Template {
     segments: Box<[Segment]>,
     any: u64,
     many: u64,
-    needs_user: bool,
-    needs_tenant: bool,
+    user: Use,
+    tenant: Use,
+}
+
+/// Where an id stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    Nowhere,
+    /// As whole segments.
+    Whole,
+    /// Inside a longer segment.
+    Part,
 }
 
 #[derive(Debug, PartialEq)]
@@ -73,17 +91,20 @@ impl Template {
         let mask_of = |wanted: fn(&Segment) -> bool| {
             segments.iter().enumerate().fold(0, |mask, (at, it)| mask | u64::from(wanted(it)) << at)
         };
-        let needs = |wanted: &Part| {
-            segments.iter().any(|segment| match segment {
-                Segment::Parts { parts, .. } => parts.contains(wanted),
-                _ => false,
-            })
+        let use_of = |wanted: &Part| {
+            let uses = segments.iter().map(|segment| match segment {
+                Segment::Parts { parts, open } if parts.contains(wanted) => {
+                    if *open || parts.len() > 1 { Use::Part } else { Use::Whole }
+                }
+                _ => Use::Nowhere,
+            });
+            uses.max().unwrap_or(Use::Nowhere)
         };
         Ok(Self {
             any: mask_of(|segment| matches!(segment, Segment::One | Segment::Many)),
             many: mask_of(|segment| *segment == Segment::Many),
-            needs_user: needs(&Part::User),
-            needs_tenant: needs(&Part::Tenant),
+            user: use_of(&Part::User),
+            tenant: use_of(&Part::Tenant),
             segments: segments.into_boxed_slice(),
         })
     }
@@ -104,15 +125,67 @@ impl Template {
 
     /// Puts an identity's ids in; `None` where one is wanted that is not there or is no segment.
     pub(super) fn fill<'a>(&'a self, identity: Option<&'a Identity>) -> Option<Filled<'a>> {
-        let id = |needed: bool, of: fn(&'a Identity) -> Option<&'a str>| {
-            if needed { identity.and_then(of) } else { Some("") }
+        let id = |place: Use, of: fn(&'a Identity) -> Option<&'a str>| {
+            if place == Use::Nowhere { Some("") } else { identity.and_then(of) }
         };
-        Some(Filled {
-            user: id(self.needs_user, Identity::user_segment)?,
-            tenant: id(self.needs_tenant, Identity::tenant_segment)?,
-            template: self,
-        })
+        let user = id(self.user, Identity::user_segment)?;
+        let tenant = id(self.tenant, Identity::tenant_segment)?;
+        let is_ambiguous = self.user == Use::Part && user.contains(SEPARATOR)
+            || self.tenant == Use::Part && tenant.contains(SEPARATOR);
+        Some(Filled { template: self, user, tenant, is_ambiguous })
     }
+
+    /// Whether a topic may exist that both match, for whatever ids.
+    pub(super) fn may_meet(&self, other: &Template) -> bool {
+        may_meet(&self.segments, &other.segments)
+    }
+
+    /// How many segments it has until the first that holds a placeholder.
+    pub(super) fn segments_before_placeholder(&self) -> Option<usize> {
+        let holds = |segment: &Segment| match segment {
+            Segment::Parts { parts, .. } => parts.iter().any(|it| !matches!(it, Part::Text(_))),
+            _ => false,
+        };
+        self.segments.iter().position(holds)
+    }
+
+    /// Whether its first segment is this text and nothing else.
+    pub(super) fn begins_with(&self, text: &str) -> bool {
+        matches!(&self.segments[0], Segment::Text(own) if **own == *text)
+    }
+}
+
+/// What stands between the parts of a longer segment.
+const SEPARATOR: char = ':';
+
+fn may_meet(one: &[Segment], other: &[Segment]) -> bool {
+    let ([head, rest @ ..], [other_head, other_rest @ ..]) = (one, other) else {
+        return one.is_empty() && other.is_empty();
+    };
+    // `**` takes one segment, and then perhaps another.
+    segments_may_meet(head, other_head)
+        && (may_meet(rest, other_rest)
+            || *head == Segment::Many && may_meet(one, other_rest)
+            || *other_head == Segment::Many && may_meet(rest, other))
+}
+
+fn segments_may_meet(one: &Segment, other: &Segment) -> bool {
+    match (one, other) {
+        (Segment::One | Segment::Many, _) | (_, Segment::One | Segment::Many) => true,
+        (Segment::Text(one), Segment::Text(other)) => one == other,
+        (Segment::Text(text), Segment::Parts { parts, .. })
+        | (Segment::Parts { parts, .. }, Segment::Text(text)) => {
+            text.starts_with(literal_head(parts))
+        }
+        (Segment::Parts { parts, .. }, Segment::Parts { parts: others, .. }) => {
+            let (one, other) = (literal_head(parts), literal_head(others));
+            one.starts_with(other) || other.starts_with(one)
+        }
+    }
+}
+
+fn literal_head(parts: &[Part]) -> &str {
+    if let Some(Part::Text(text)) = parts.first() { text } else { "" }
 }
 
 /// Reads one segment, and appends to `sample` a segment that it could stand for, which the
@@ -136,6 +209,12 @@ fn parse_segment(text: &str, sample: &mut String) -> Result<Segment, TemplateErr
         rest = &behind[name.len()..];
     }
     push_text(&mut parts, sample, rest);
+    let is_placeholder = |part: &Part| !matches!(part, Part::Text(_));
+    if parts.windows(2).any(|two| two.iter().all(is_placeholder))
+        || open && parts.last().is_some_and(is_placeholder)
+    {
+        return Err(TemplateError::EndlessPlaceholder);
+    }
     if open {
         sample.push('x');
     }
@@ -162,6 +241,19 @@ pub(super) struct Filled<'a> {
     template: &'a Template,
     user: &'a str,
     tenant: &'a str,
+    /// What it matches may be another's as well.
+    is_ambiguous: bool,
+}
+
+impl Filled<'_> {
+    /// Places `pattern` against it. Where it is not certain whose names it matches it covers none,
+    /// but stands in the way of as many.
+    pub(super) fn relation(&self, pattern: Pattern<'_>) -> Relation {
+        match relation(self, pattern) {
+            Relation::Covered if self.is_ambiguous => Relation::Overlaps,
+            relation => relation,
+        }
+    }
 }
 
 impl Glob for Filled<'_> {
@@ -203,7 +295,6 @@ impl Glob for Filled<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::contain::{Relation, relation};
     use crate::auth::identity::IdentityParts;
 
     fn relation_of(template: &str, id: &str, asked: &str) -> Relation {
@@ -213,7 +304,7 @@ mod tests {
         let pattern = Pattern::parse(asked, TopicBounds::default()).unwrap();
         let relation = template
             .fill(Some(&identity))
-            .map_or(Relation::Disjoint, |filled| relation(&filled, pattern));
+            .map_or(Relation::Disjoint, |filled| filled.relation(pattern));
         assert!(relation == Relation::Disjoint || template.may_begin_with(pattern.first_segment()));
         relation
     }
@@ -235,6 +326,12 @@ mod tests {
             ("a{userId}b{userId}c.d", "x", "axbxc.d", Relation::Covered),
             ("a{userId}b{userId}c.d", "x", "axbx.d", Relation::Disjoint),
             ("{tenantId}.**", "x", "x.y", Relation::Disjoint),
+            // Whose name `user:a:b:c` is cannot be told, and nobody has it by an id with a colon.
+            ("user:{userId}:*", "a:b", "user:a:b:c", Relation::Overlaps),
+            ("user:{userId}:*", "a", "user:a:b:c", Relation::Covered),
+            ("user:{userId}", "a:b", "user:a:b", Relation::Overlaps),
+            ("user:{userId}", "a:b", "user:a:c", Relation::Disjoint),
+            ("user.{userId}.*", "a:b", "user.a:b.c", Relation::Covered),
         ] {
             assert_eq!(relation_of(template, id, asked), expected, "{template} {id} {asked}");
         }
@@ -258,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn two_templates_may_meet() {
+        for (one, other, meet) in [
+            ("a.**", "a.b", true),
+            ("a.**", "a", false),
+            ("**", "a.b.c", true),
+            ("**.z", "a.**", true),
+            ("*", "a.**", false),
+            ("*.*", "a.**", true),
+            ("user:*", "user:42", true),
+            ("user:*", "user:42.x", false),
+            ("us*", "user:*", true),
+            ("ut*", "user:*", false),
+            ("{userId}", "admin", true),
+            ("a{userId}", "admin", true),
+            ("b{userId}", "admin", false),
+        ] {
+            let (one, other) = (Template::parse(one).unwrap(), Template::parse(other).unwrap());
+            assert_eq!(one.may_meet(&other), meet, "{one:?} {other:?}");
+            assert_eq!(other.may_meet(&one), meet, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
     fn ill_formed() {
         use TopicError::{EmptySegment, PartialWildcard};
         for (text, error) in [
@@ -268,6 +388,9 @@ mod tests {
             ("a**", TemplateError::Topic(PartialWildcard)),
             ("***", TemplateError::Topic(PartialWildcard)),
             ("a.\u{7}", TemplateError::Topic(TopicError::ControlCharacter)),
+            ("tenant:{tenantId}*", TemplateError::EndlessPlaceholder),
+            ("{userId}*.x", TemplateError::EndlessPlaceholder),
+            ("a:{tenantId}{userId}", TemplateError::EndlessPlaceholder),
             ("user.{userid}", TemplateError::UnknownPlaceholder),
             ("user.{userId", TemplateError::UnknownPlaceholder),
             ("user.{user.Id}", TemplateError::UnknownPlaceholder),

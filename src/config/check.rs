@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use super::doubts;
 use super::grammar;
 use super::keys::SETTINGS;
-use super::meant::topic_bounds;
+use super::meant::{self, topic_bounds};
 use super::problem::{Origin, Problem};
 use super::setting::{Setting, Support};
 use super::typed::{Typed, Values};
 use super::words::{Decision, Dialect};
+use crate::auth::protected;
+use crate::auth::rules::check_topic;
 use crate::topic::Pattern;
 
 /// Everything that does not go together.
@@ -166,6 +168,39 @@ fn rules(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>)
                 .push(format!("the rule at {origin} asks a webhook and none is set: it denies"));
         }
     }
+    rule_topics(typed, problems, warnings);
+}
+
+/// Topics that cannot be compiled, and those that are others' by default.
+fn rule_topics(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+    const KEY: &str = "rule.topic";
+    let entries = typed.entries("rule");
+    for rule in entries.iter().filter(|rule| rule.sound(&[KEY])) {
+        if let Err(error) = check_topic(rule.required(KEY)) {
+            let given = rule.get(KEY);
+            problems.push(Problem::contradiction(&given.origin, KEY, &given.value, error));
+        }
+    }
+    // With --dev no rule is asked.
+    if is_dev(typed)
+        || !entries.iter().all(|rule| rule.sound(&[KEY, "rule.allow", "rule.role", "rule.decide"]))
+    {
+        return;
+    }
+    let rules: Vec<_> = entries.iter().map(meant::rule).collect();
+    for (rule, names) in entries.iter().zip(protected::opened(&rules)) {
+        if !names.is_empty() {
+            let (origin, names) = (&rule.get(KEY).origin, names.join(", "));
+            let what = "that are for some alone while no rule is configured";
+            warnings.push(format!("the rule at {origin} opens names {what}: {names}"));
+        }
+    }
+}
+
+fn is_dev(typed: &Typed) -> bool {
+    const KEY: &str = "endpoint.require_authentication";
+    let endpoints = typed.entries("endpoint");
+    endpoints.iter().any(|it| matches!(it.get(KEY).origin, Origin::Derived(_)))
 }
 
 fn histories(typed: &Typed, problems: &mut Vec<Problem>) {

@@ -1,4 +1,5 @@
-//! The grammars of texts in the configuration: hosts, networks, origins, paths, rule topics.
+//! The grammars of texts in the configuration: hosts, networks, origins, paths. That of a
+//! rule's topic is `auth::rules`'.
 //!
 //! Plain predicates that the rows of `keys.rs` name, and the parsers that `meant.rs` uses on a
 //! text that has passed them.
@@ -11,9 +12,6 @@ use crate::topic::{Pattern, TopicBounds};
 
 /// Bits before the IPv4 address in an IPv6 one that stands for it (RFC 4291 section 2.5.5.2).
 const V4_MAPPED_BITS: u8 = 96;
-
-/// What a rule's topic may hold in braces (protocols.md section 6).
-const PLACEHOLDERS: [&str; 2] = ["{userId}", "{tenantId}"];
 
 /// Paths that the HTTP routes own (protocols.md section 7).
 const ROUTES: [&str; 4] = ["/health", "/ready", "/metrics", "/api"];
@@ -102,22 +100,4 @@ pub(super) fn is_route(path: &str) -> bool {
 /// A pattern of topics.
 pub(super) fn pattern(text: &str) -> bool {
     Pattern::parse(text, TopicBounds::default()).is_ok()
-}
-
-/// The topic of a rule: a pattern in which placeholders may stand and a segment may end in `*`.
-pub(super) fn rule_topic(text: &str) -> bool {
-    let filled = PLACEHOLDERS.iter().fold(text.to_owned(), |text, name| text.replace(name, "x"));
-    let is_segment = |segment: &str| {
-        let stem = segment.strip_suffix('*').unwrap_or(segment);
-        segment == "**" || !stem.contains('*')
-    };
-    // Without its stars the text must be a topic; a segment of stars alone stands as any letter.
-    let plain: Vec<String> = filled
-        .split('.')
-        .map(|segment| match segment {
-            "*" | "**" => "x".to_owned(),
-            _ => segment.replace('*', ""),
-        })
-        .collect();
-    !filled.contains(['{', '}']) && filled.split('.').all(is_segment) && pattern(&plain.join("."))
 }

@@ -32,7 +32,8 @@ const PATTERN: Kind = Kind::Text {
 };
 const RULE_TOPIC: Kind = Kind::Text {
     allowed: "a pattern; {userId} and {tenantId} may stand in it, a segment may end in *",
-    check: grammar::rule_topic,
+    // Those who compile it say what is wrong with it (`check.rs`).
+    check: grammar::any_text,
 };
 const HOST: Kind = Kind::Text { allowed: "an IP address or a host name", check: grammar::host };
 const ADDRESS: Kind =

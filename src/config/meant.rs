@@ -226,7 +226,8 @@ fn endpoint(entry: &Values) -> Endpoint {
     }
 }
 
-fn rule(entry: &Values) -> RuleSetting {
+/// A rule of which nothing is wrong.
+pub(super) fn rule(entry: &Values) -> RuleSetting {
     RuleSetting {
         topic: entry.required("rule.topic").to_owned(),
         allow: entry.words("rule.allow"),

@@ -11,11 +11,12 @@ use ahash::RandomState;
 use crate::auth::Asked;
 use crate::mail::Address;
 
-/// Questions by connection. No queue is empty, and each is once in `turns`.
+/// Questions by connection. No queue is empty, and each is once in `order`.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     waiting: HashMap<Address, VecDeque<Asked>, RandomState>,
-    turns: VecDeque<Address>,
+    /// Whose turn comes when.
+    order: VecDeque<Address>,
     len: usize,
 }
 
@@ -25,7 +26,7 @@ impl Turns {
         let of = asked.connection.at;
         let queue = self.waiting.entry(of).or_default();
         if queue.is_empty() {
-            self.turns.push_back(of);
+            self.order.push_back(of);
         }
         queue.push_back(asked);
         self.len += 1;
@@ -33,13 +34,13 @@ impl Turns {
 
     /// Takes the first question of the connection whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Asked> {
-        let of = self.turns.pop_front()?;
+        let of = self.order.pop_front()?;
         let queue = self.waiting.get_mut(&of)?;
         let asked = queue.pop_front();
         if queue.is_empty() {
             self.waiting.remove(&of);
         } else {
-            self.turns.push_back(of);
+            self.order.push_back(of);
         }
         self.len -= 1;
         asked
@@ -100,6 +101,6 @@ mod tests {
         let expected =
             [(0, 1, 0), (0, 2, 0), (1, 1, 0), (0, 1, 1), (0, 2, 1), (0, 1, 2), (0, 1, 3)];
         assert_eq!(taken, expected);
-        assert_eq!((turns.len(), turns.waiting.len(), turns.turns.len()), (0, 0, 0));
+        assert_eq!((turns.len(), turns.waiting.len(), turns.order.len()), (0, 0, 0));
     }
 }

@@ -170,7 +170,7 @@ pub fn socket() -> Socket {
 /// The request of an upgrade, with further header lines.
 pub fn handshake(path: &str, lines: &str) -> String {
     format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
     )
 }

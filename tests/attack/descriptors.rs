@@ -192,7 +192,7 @@ impl Broker {
 
     fn accept_errors(&self) -> u64 {
         let mut client = Client::connect(self.address, HONEST);
-        client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let metrics = client.rest();
         let lines = metrics.lines().filter(|line| line.contains("accept_errors_total"));
         let values =

@@ -114,9 +114,13 @@ fn values_of_another_kind_or_out_of_range() {
         ("[[endpoint]]", "c.toml:1: endpoint.path is missing; allowed: a path"),
         ("[[rule]]\ntopic = 'a'", "rule.allow is missing; allowed: a list, of subscribe, publish"),
         ("[[rule]]\ntopic = 'a'\nallow = ['fly']", "unknown word \"fly\""),
-        ("[[rule]]\ntopic = 'a.{user}'\nallow = ['publish']", "{userId} and {tenantId} may stand"),
-        ("[[rule]]\ntopic = 'a.*b'\nallow = ['publish']", "ill formed"),
-        ("[[rule]]\ntopic = 'a..b'\nallow = ['publish']", "ill formed"),
+        (
+            "[[rule]]\ntopic = 'a.{user}'\nallow = ['publish']",
+            "a placeholder is {userId} or {tenantId}",
+        ),
+        ("[[rule]]\ntopic = 't:{tenantId}*'\nallow = ['publish']", "as in {tenantId}:*"),
+        ("[[rule]]\ntopic = 'a.*b'\nallow = ['publish']", "must be a whole segment"),
+        ("[[rule]]\ntopic = 'a..b'\nallow = ['publish']", "has an empty segment"),
         ("[[history]]\ntopic = 'a*'\nsize = 1", "history.topic = 'a*': ill formed"),
         ("[[history]]\ntopic = 'a'\nsize = 0", "history.size = 0: out of range"),
     ] {

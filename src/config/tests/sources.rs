@@ -154,6 +154,20 @@ fn lists_of_tables() {
     assert_eq!(settings.histories, [history]);
     let warnings = toml(LISTS_GIVEN).warnings();
     assert_eq!(warnings, ["the rule at c.toml:12 asks a webhook and none is set: it denies"]);
+    let open = toml(
+        "[[rule]]\ntopic = 'admin.**'\nallow = ['publish']\ndecide = 'deny'\n\
+                     [[rule]]\ntopic = '*.*'\nallow = ['publish']",
+    );
+    let names = "user.**, user:*.**, notifications:*.**, tenant:*.**";
+    let what = "opens names that are for some alone while no rule is configured";
+    assert_eq!(open.warnings(), [format!("the rule at c.toml:6 {what}: {names}")]);
+    assert!(Given { dev: true, ..open }.warnings().is_empty());
+    // What README has against that does what it says, before the rule that stands behind it there.
+    let readme = include_str!("../../../README.md");
+    let (_, rules) = readme.split_once("\nrule = [").unwrap();
+    let (rules, _) = rules.split_once("\n]\n").unwrap();
+    let rules = format!("rule = [{}\n]\n", rules.replace("  # {", "  {").replace(", …", ""));
+    assert!(toml(rules.leak()).warnings().is_empty());
     let flag = flags(&[("history", r#"[{topic = "a.*", size = 5}]"#)]);
     assert_eq!(flag.settings().histories[0].size, 5);
 }
