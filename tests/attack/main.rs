@@ -1,8 +1,8 @@
 //! Attacks on a whole broker in this process, one after the other: what each did, whether an honest
 //! client was served meanwhile, and what memory it took: before, at its height, after.
 //!
-//! Each has a broker of its own, checks what the broker must say to the attackers, and has a bound
-//! on the memory of its height. Clients are bytes on sockets from loopback; their own buffers are
+//! Each has a broker of its own, checks what the broker must say to the attackers, loses no message
+//! of the bystanders, and has a bound on the memory of its height. Clients are bytes on sockets from loopback; their own buffers are
 //! in the figures, the kernel's are not. Run one by name: `cargo test --test attack -- NAME`.
 
 #[allow(unsafe_code)] // The attribute of an allocator counts as such.

@@ -118,7 +118,7 @@ pub const DROPPED_FOR: Attack = Attack {
 pub const APART: Attack = Attack {
     name: "the same, a topic each",
     // A thousand outboxes that share nothing, and the pages of their messages.
-    mib_max: 80,
+    mib_max: 96,
     set: |setup| {
         let policy = SlowConsumerPolicy::Disconnect;
         setup.policy.outbox = OutboxBound { bytes_max: OUTBOX_BYTES, policy };
