@@ -204,3 +204,31 @@ fn a_parameter_that_is_not_known_is_named() {
     assert_eq!(ask("GET", "/health?x=1").0, 200);
     node.drain(Duration::from_millis(100));
 }
+
+#[test]
+fn who_sends_too_large_a_body_hears_so_and_is_not_reset() {
+    let node = Node::start(setup()).unwrap();
+    // More than the kernel holds of it for a reader that stopped.
+    let body = vec![b' '; 64 << 20];
+    let head = format!(
+        "POST /api/broadcast HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Authorization: Bearer key\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = dial(&node);
+    stream.write_all(head.as_bytes()).unwrap();
+    // As clients do that read no answer before they have sent all.
+    stream.write_all(&body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // Who asks before sending sends nothing.
+    let (status, answer) = ask(
+        &node,
+        "POST /api/broadcast HTTP/1.1\nHost: x\nConnection: close\nAuthorization: Bearer key\n\
+         Expect: 100-continue\nContent-Length: 67108864",
+    );
+    assert_eq!(status, 413);
+    assert!(!answer.contains(" 100 continue"), "{answer}");
+    node.drain(Duration::from_millis(100));
+}
