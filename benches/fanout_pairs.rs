@@ -103,7 +103,10 @@ struct Load {
 
 /// A broker's setting.
 #[derive(Clone, Copy)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a way to compare, and no two go together")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a way to compare, and no two go together"
+)]
 struct Way {
     shards: usize,
     /// Each shard on a processor of its own.

@@ -6,12 +6,8 @@
 //! Contract: protocols.md section 7 and section 11, "HTTP API".
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
-use hyper::header::EXPECT;
+use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 
 use crate::announcement;
@@ -21,8 +17,8 @@ use crate::http::publish::{Published, result};
 use crate::http::say::{Reach, Said, To};
 use crate::http::wanted::About;
 use crate::http::{self, Answer, Parameters};
+use crate::node::body::body;
 use crate::node::clock;
-use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::publishing::{Results, settled};
 use crate::report::Wanted;
@@ -91,41 +87,4 @@ async fn carry_out(local: &Rc<Local>, wanted: Result<Wanted, Refusal>) -> Answer
         }
         Err(refusal) => http::refused(refusal),
     }
-}
-
-/// The body of a request, within its bound and in time. One that is announced to be larger is
-/// refused at once.
-pub(super) async fn body(
-    live: &Live,
-    request: Request<Incoming>,
-    bytes_max: usize,
-) -> Result<Bytes, Answer> {
-    let waits_for_leave = request.headers().contains_key(EXPECT);
-    let body = request.into_body();
-    if body.size_hint().lower() > bytes_max as u64 {
-        if !waits_for_leave {
-            tokio::task::spawn_local(discard(body, live.request_timeout));
-        }
-        return Err(too_large());
-    }
-    let body = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(live.request_timeout, body).await {
-        Err(_) => Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(http::error(StatusCode::BAD_REQUEST, "the body broke off")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-    }
-}
-
-/// Reads away what is left of a body that was refused, for a time: a client in the midst of sending
-/// it would be reset otherwise, and not hear why.
-async fn discard(mut body: Incoming, time: Duration) {
-    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Who is longer at it is cut.
-    let _ = tokio::time::timeout(time, rest).await;
-}
-
-/// What is answered to a body over its bound.
-pub(super) fn too_large() -> Answer {
-    http::error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod asking;
+mod body;
 mod census;
 pub mod clock;
 mod common;

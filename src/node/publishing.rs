@@ -14,7 +14,7 @@ use crate::close::Refusal;
 use crate::http::publish::{self, Body, Checked, Published, result};
 use crate::http::{self, Answer};
 use crate::limits::{BATCH_BODY_FACTOR, BATCH_ITEMS_PER_TURN, RETRY_MS};
-use crate::node::api::{body, too_large};
+use crate::node::body::{body, too_large};
 use crate::node::clock;
 use crate::node::local::Local;
 use crate::node::remembered::{Claim, Outcome};
