@@ -150,6 +150,10 @@ pub const HANDSHAKES_PER_ADDRESS_MIN: u32 = 256;
 pub const PROXY_HEADER_BYTES_MAX: usize = 536;
 /// Connections to the metrics' own address.
 pub const SCRAPES_MAX: usize = 16;
+/// Bytes of the configuration's file, and of each that it names.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Things wrong with a configuration that are put into words; what is beyond is counted.
+pub const CONFIG_PROBLEMS_LISTED: usize = 100;
 /// Items of one batch.
 pub const BATCH_ITEMS_MAX: usize = 10_000;
 /// Items of a batch that are published before the shard's other work gets a turn.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::reload::Running;
+use super::reload::{Reloads, Running};
 use super::token::{TokenRequest, mint};
 use super::{EXIT_USAGE, ServeFlags};
 use crate::config::{AuthKey, Loaded, Log, LogFormat, LogLevel, Secret, Settings};
@@ -57,14 +57,15 @@ pub(super) fn run(loaded: Loaded, flags: &ServeFlags) -> ExitCode {
         }
     };
     greet(settings, &node, shards, &generated);
-    let mut running = Running { flags, loaded, generated };
+    let running = Running { flags: flags.clone(), loaded, generated };
+    let reloads = Reloads::start(running, node.reloader());
     let signal = loop {
         match signals.wait() {
-            HANG_UP => running.reload(&node),
+            HANG_UP => reloads.ask(),
             signal => break signal,
         }
     };
-    let drain_ms = running.loaded.settings.server.drain_ms;
+    let drain_ms = reloads.drain_ms();
     tracing::info!("{signal}: draining, for {drain_ms} ms at most; once more to end at once");
     std::thread::spawn(move || {
         let mut signal = signals.wait();

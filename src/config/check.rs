@@ -4,13 +4,13 @@
 //! Runs over the settled values and never stops at the first. A value that was refused before is
 //! compared with nothing: it would only bring errors that are not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::doubts;
 use super::grammar;
 use super::keys::SETTINGS;
 use super::meant::{self, topic_bounds};
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, Problems};
 use super::setting::{Setting, Support};
 use super::typed::{Typed, Values};
 use super::words::{Decision, Dialect};
@@ -19,11 +19,7 @@ use crate::auth::rules::check_topic;
 use crate::topic::Pattern;
 
 /// Everything that does not go together.
-pub(super) fn contradictions(
-    typed: &Typed,
-    problems: &mut Vec<Problem>,
-    warnings: &mut Vec<String>,
-) {
+pub(super) fn contradictions(typed: &Typed, problems: &mut Problems, warnings: &mut Vec<String>) {
     let values = &typed.values;
     unsupported(values, problems, warnings);
     at_least(
@@ -54,7 +50,7 @@ fn at_least(
     (key, what): (&str, &str),
     than: &str,
     holds: fn(u64, u64) -> bool,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     if values.sound(&[key, than]) && !holds(values.int(key), values.int(than)) {
         let (given, other) = (values.get(key), values.get(than));
@@ -64,7 +60,7 @@ fn at_least(
 }
 
 /// Two texts of which one alone means nothing.
-fn both_or_none(values: &Values, keys: [&str; 2], problems: &mut Vec<Problem>) {
+fn both_or_none(values: &Values, keys: [&str; 2], problems: &mut Problems) {
     if !values.sound(&keys) {
         return;
     }
@@ -78,7 +74,7 @@ fn both_or_none(values: &Values, keys: [&str; 2], problems: &mut Vec<Problem>) {
 }
 
 /// What was given and differs from the default where this version has nothing behind it.
-fn unsupported(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+fn unsupported(values: &Values, problems: &mut Problems, warnings: &mut Vec<String>) {
     let defaults = Typed::defaults().values;
     for setting in SETTINGS.iter().filter(|setting| !setting.in_list()) {
         let Setting { key, support, .. } = setting;
@@ -119,7 +115,7 @@ fn without_effect(values: &Values, warnings: &mut Vec<String>) {
     }
 }
 
-fn endpoints(endpoints: &[Values], problems: &mut Vec<Problem>) {
+fn endpoints(endpoints: &[Values], problems: &mut Problems) {
     const KEY: &str = "endpoint.path";
     let mut seen: BTreeMap<&str, &Origin> = BTreeMap::new();
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.sound(&[KEY])) {
@@ -139,7 +135,7 @@ fn endpoints(endpoints: &[Values], problems: &mut Vec<Problem>) {
     }
 }
 
-fn rules(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+fn rules(typed: &Typed, problems: &mut Problems, warnings: &mut Vec<String>) {
     const KEY: &str = "rule.decide";
     if typed.lists["rule"].as_ref().is_some_and(Vec::is_empty) {
         let what = "no rule allows nothing; leave the key out for the default rules";
@@ -172,7 +168,7 @@ fn rules(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>)
 }
 
 /// Topics that cannot be compiled, and those that are others' by default.
-fn rule_topics(typed: &Typed, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+fn rule_topics(typed: &Typed, problems: &mut Problems, warnings: &mut Vec<String>) {
     const KEY: &str = "rule.topic";
     let entries = typed.entries("rule");
     for rule in entries.iter().filter(|rule| rule.sound(&[KEY])) {
@@ -203,8 +199,9 @@ fn is_dev(typed: &Typed) -> bool {
     endpoints.iter().any(|it| matches!(it.get(KEY).origin, Origin::Derived(_)))
 }
 
-fn histories(typed: &Typed, problems: &mut Vec<Problem>) {
+fn histories(typed: &Typed, problems: &mut Problems) {
     const KEY: &str = "history.topic";
+    let mut seen = BTreeSet::new();
     let bounds_sound = typed.values.sound(&["limits.topic_bytes_max", "limits.topic_segments_max"]);
     for history in typed.entries("history").iter().filter(|history| history.sound(&[KEY])) {
         let given = history.get(KEY);
@@ -212,9 +209,7 @@ fn histories(typed: &Typed, problems: &mut Vec<Problem>) {
         if bounds_sound && let Err(error) = Pattern::parse(history.required(KEY), bounds) {
             problems.push(Problem::contradiction(&given.origin, KEY, &given.value, error));
         }
-        let is_same = |other: &&Values| other.sound(&[KEY]) && other.get(KEY).value == given.value;
-        let first = typed.entries("history").iter().find(is_same);
-        if first.is_some_and(|first| !std::ptr::eq(first, history)) {
+        if !seen.insert(history.required(KEY)) {
             let what = "another history has this topic";
             problems.push(Problem::contradiction(&given.origin, KEY, &given.value, what));
         }

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
 use super::keys::SETTINGS;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, Problems};
 use super::setting::{LISTS, Preset, find};
 use super::typed::{Typed, Values};
 use super::unknown;
@@ -33,19 +33,22 @@ impl Source<'_> {
 }
 
 /// Reads the file at `path`, whose content is `text`, over what is there.
-pub(super) fn file(path: &Path, text: &str, typed: &mut Typed, problems: &mut Vec<Problem>) {
-    let file: Rc<str> = path.display().to_string().into();
+pub(super) fn file(path: &Path, text: &str, typed: &mut Typed, problems: &mut Problems) {
+    let file: Arc<str> = path.display().to_string().into();
+    let lines = Lines::of(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What could be read of a broken file would only bring errors that are not there.
-        problems.extend(errors.iter().map(|error| {
-            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-            let what = format_args!("TOML syntax: {}", error.message());
-            Problem::new(&format_args!("{file}:{line}:{column}"), what)
-        }));
+        for error in errors {
+            problems.push_with(|| {
+                let (line, column) = lines.position(error.span().map_or(0, |span| span.start));
+                let what = format_args!("TOML syntax: {}", error.message());
+                Problem::new(&format_args!("{file}:{line}:{column}"), what)
+            });
+        }
         return;
     }
-    let origin = |at| Origin::File { file: Rc::clone(&file), line: position(text, at).0 };
+    let origin = |at| Origin::File { file: Arc::clone(&file), line: lines.line(at) };
     let source = Source { text, origin: &origin };
     // The parser sorts by name; people read by line.
     let mut sections: Vec<_> = document.get_ref().iter().collect();
@@ -60,7 +63,7 @@ pub(super) fn file(path: &Path, text: &str, typed: &mut Typed, problems: &mut Ve
             DeValue::Table(entries) if !entries.is_empty() || unknown::is_section(name) => {
                 table(&source, name, entries, &mut typed.values, problems);
             }
-            _ => problems.push(unknown::key(&origin, name, &source.shown(value.span()))),
+            _ => problems.push_with(|| unknown::key(&origin, name, &source.shown(value.span()))),
         }
     }
 }
@@ -72,7 +75,7 @@ pub(super) fn list(
     value: &DeValue<'_>,
     origin: &Origin,
     typed: &mut Typed,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     let list = LISTS.into_iter().find(|known| *known == name).expect("the caller has looked");
     let no_list = |origin: &Origin| {
@@ -104,7 +107,7 @@ fn table(
     section: &str,
     table: &DeTable<'_>,
     values: &mut Values,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
@@ -113,7 +116,7 @@ fn table(
         let origin = (source.origin)(name.span().start);
         let shown = source.shown(value.span());
         let Some(setting) = find(&key) else {
-            problems.push(unknown::key(&origin, &key, &shown));
+            problems.push_with(|| unknown::key(&origin, &key, &shown));
             continue;
         };
         match Value::from_toml(setting, value.get_ref()) {
@@ -129,7 +132,7 @@ fn table(
 }
 
 /// Every required key of an entry must be there.
-fn require(list: &str, values: &mut Values, origin: &Origin, problems: &mut Vec<Problem>) {
+fn require(list: &str, values: &mut Values, origin: &Origin, problems: &mut Problems) {
     for setting in SETTINGS.iter().filter(|setting| setting.section() == list) {
         let is_required = matches!(setting.default, Preset::Required);
         if is_required && values.sound(&[setting.key]) && !values.is_set(setting.key) {
@@ -149,9 +152,27 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// Line and column of a byte, both counted from 1, the column in characters.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(at)];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+/// Where the lines of a text begin: each key asks for its own.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { text, starts: [0].into_iter().chain(starts).collect() }
+    }
+
+    /// Line and column of a byte, both counted from 1, the column in characters.
+    fn position(&self, at: usize) -> (usize, usize) {
+        let at = self.text.floor_char_boundary(at);
+        let line = self.line(at);
+        (line, self.text[self.starts[line - 1]..at].chars().count() + 1)
+    }
+
+    /// The line alone, however long it is.
+    fn line(&self, at: usize) -> usize {
+        self.starts.partition_point(|start| *start <= at)
+    }
 }

@@ -4,16 +4,16 @@
 //! Called by `check` over the settled values. Spec: protocols.md sections 6, 9 and 10.
 
 use super::grammar;
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::typed::Values;
 
 /// Looks at the webhook and the trusted proxies.
-pub(super) fn look(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+pub(super) fn look(values: &Values, problems: &mut Problems, warnings: &mut Vec<String>) {
     webhook(values, problems, warnings);
     proxies(values, warnings);
 }
 
-fn webhook(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+fn webhook(values: &Values, problems: &mut Problems, warnings: &mut Vec<String>) {
     let (url, secret, timestamp) = ("webhook.url", "webhook.secret", "webhook.signed_timestamp");
     if !values.sound(&[url, secret, timestamp]) || values.is_set(secret) {
         return;

@@ -6,6 +6,8 @@
 //! by who serves with them.
 //! Spec: protocols.md section 1; RFC 7517, RFC 7518.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::JwkSet;
@@ -13,10 +15,11 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 
 use super::ReadFile;
 use super::keys::ALGORITHMS;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, Problems};
 use super::settings::AuthKey;
 use super::typed::{Typed, Values};
 use super::value::{Secret, Value};
+use crate::limits::CONFIG_FILE_BYTES_MAX;
 
 /// The settings of which one at most may be given.
 const SOURCES: [&str; 3] = ["auth.secret", "auth.public_key_file", "auth.jwks_file"];
@@ -27,7 +30,7 @@ const SECRET_BYTES_GOOD: usize = 32;
 pub(super) fn settle(
     typed: &mut Typed,
     read: &ReadFile<'_>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> AuthKey {
     let values = &typed.values;
@@ -83,7 +86,7 @@ fn secret(values: &Values, warnings: &mut Vec<String>) -> (AuthKey, Vec<Algorith
 }
 
 /// Reads the certificate chain and its key.
-pub(super) fn tls_files(typed: &mut Typed, read: &ReadFile<'_>, problems: &mut Vec<Problem>) {
+pub(super) fn tls_files(typed: &mut Typed, read: &ReadFile<'_>, problems: &mut Problems) {
     for key in ["tls.cert_file", "tls.key_file"] {
         let given = typed.values.get(key);
         let Some(file) = typed.values.text(key) else { continue };
@@ -137,12 +140,7 @@ fn jwks_families(json: &str) -> Result<Vec<AlgorithmFamily>, String> {
 }
 
 /// Holds the given algorithms against the key, or takes all that the key is for.
-fn algorithms(
-    typed: &mut Typed,
-    key: &str,
-    families: &[AlgorithmFamily],
-    problems: &mut Vec<Problem>,
-) {
+fn algorithms(typed: &mut Typed, key: &str, families: &[AlgorithmFamily], problems: &mut Problems) {
     const KEY: &str = "auth.algorithms";
     let fits = |word: &&str| {
         word.parse::<Algorithm>().is_ok_and(|algorithm| families.contains(&algorithm.family()))
@@ -167,7 +165,17 @@ fn algorithms(
 /// Reads a file of the real file system.
 ///
 /// # Errors
-/// Those of the system, and a file that is not UTF-8.
-pub fn read_file(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path)
+/// Those of the system, a file that is not UTF-8, and one that is too long to be meant
+/// ([`CONFIG_FILE_BYTES_MAX`]).
+pub fn read_file(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = File::open(path)?.take(CONFIG_FILE_BYTES_MAX + 1);
+    // Before its text is looked at: the cut may go through a character.
+    let mut bytes = Vec::new();
+    if file.read_to_end(&mut bytes)? as u64 > CONFIG_FILE_BYTES_MAX {
+        let what = format!("longer than {CONFIG_FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    bytes.as_slice().read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::grammar;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, Problems};
 use super::settings::{
     Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
     Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
@@ -27,7 +27,7 @@ const DEFAULT_ENDPOINTS: [(&str, &str); 4] =
 pub(super) fn settle(
     typed: &mut Typed,
     dev: bool,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) {
     let endpoints = match typed.lists.remove("endpoint").flatten() {
@@ -72,11 +72,7 @@ fn default_endpoints() -> Vec<Values> {
 }
 
 /// The endpoints with `websocket.path` as the path of the first.
-fn renamed(
-    mut endpoints: Vec<Values>,
-    values: &Values,
-    problems: &mut Vec<Problem>,
-) -> Vec<Values> {
+fn renamed(mut endpoints: Vec<Values>, values: &Values, problems: &mut Problems) -> Vec<Values> {
     let given = values.get("websocket.path");
     match (&given.value, endpoints.first_mut()) {
         (Value::Unset, _) => {}
@@ -100,7 +96,7 @@ fn without_rivals(mut endpoints: Vec<Values>) -> Vec<Values> {
 }
 
 /// `--dev` listens on this machine only and lets anonymous connections in.
-fn settle_dev(typed: &mut Typed, problems: &mut Vec<Problem>) {
+fn settle_dev(typed: &mut Typed, problems: &mut Problems) {
     let dev = || Origin::Derived("--dev");
     let host = typed.values.get("server.host");
     if host.origin == Origin::Default {

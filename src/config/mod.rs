@@ -112,7 +112,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     key::tls_files(&mut typed, sources.read, &mut problems);
     check::contradictions(&typed, &mut problems, &mut warnings);
     if !problems.is_empty() {
-        return Err(Problems(problems));
+        return Err(problems);
     }
     Ok(Loaded { settings: meant::settings(&typed, key, sources.dev), warnings, typed })
 }

@@ -4,10 +4,11 @@
 //! of the form `where: key = value: what; allowed: …`, so that it reads well and greps well.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::setting::Setting;
 use super::value::Value;
+use crate::limits::CONFIG_PROBLEMS_LISTED;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +16,11 @@ pub(super) enum Origin {
     /// The table of settings.
     Default,
     /// A line of the TOML file, counted from 1.
-    File { file: Rc<str>, line: usize },
+    File { file: Arc<str>, line: usize },
     /// An environment variable.
     Env(&'static str),
     /// A command-line flag, as it would be typed.
-    Flag(Rc<str>),
+    Flag(Arc<str>),
     /// What follows from another setting.
     Derived(&'static str),
 }
@@ -72,24 +73,54 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, at least one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(pub(super) Vec<Problem>);
+/// Everything that is wrong with a configuration; the first of them in words, the rest as a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    listed: Vec<Problem>,
+    more: usize,
+}
 
 impl Problems {
-    /// Each of them.
+    /// Adds one.
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.push_with(|| problem);
+    }
+
+    /// Adds one that is put into words only where it is listed.
+    pub(super) fn push_with(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.listed.len() < CONFIG_PROBLEMS_LISTED {
+            self.listed.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// Each that is listed.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.listed.iter()
+    }
+
+    /// How many there are beyond those.
+    pub fn more(&self) -> usize {
+        self.more
     }
 }
 
-/// A line for each, and a last line with their number.
+/// A line for each that is listed, and a last line with the number of all.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.0 {
+        for problem in &self.listed {
             writeln!(f, "error: {problem}")?;
         }
-        match self.0.len() {
+        if self.more > 0 {
+            writeln!(f, "error: and {} more", self.more)?;
+        }
+        match self.listed.len() + self.more {
             1 => f.write_str("The configuration has 1 error."),
             count => write!(f, "The configuration has {count} errors."),
         }

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::document::{self, Source, shortened};
 use super::keys::SETTINGS;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, Problems};
 use super::setting::{LISTS, Setting, find};
 use super::typed::Typed;
 use super::unknown;
@@ -58,13 +58,13 @@ pub struct Override {
 /// Reads source over source and gathers what is wrong.
 pub(super) struct Reader {
     pub(super) typed: Typed,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Problems,
     pub(super) warnings: Vec<String>,
 }
 
 impl Reader {
     pub(super) fn new() -> Self {
-        Self { typed: Typed::defaults(), problems: Vec::new(), warnings: Vec::new() }
+        Self { typed: Typed::defaults(), problems: Problems::default(), warnings: Vec::new() }
     }
 
     /// The TOML file; `text` is its content.

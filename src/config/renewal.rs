@@ -53,11 +53,11 @@ pub(super) fn renew(old: &Loaded, new: Loaded) -> Result<(Loaded, Vec<Change>), 
         }
         changes.push(Change { key: list, applied: !stays });
     }
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     // Their warnings are those of the new configuration, which has told them.
     check::contradictions(&typed, &mut problems, &mut Vec::new());
     if !problems.is_empty() {
-        return Err(Problems(problems));
+        return Err(problems);
     }
     let settings = meant::settings(&typed, settings.auth.key, settings.dev);
     Ok((Loaded { settings, warnings, typed }, changes))

@@ -206,16 +206,23 @@ pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
+/// Letters that may be wrong in the name of a key.
+const DISTANCE_MAX: usize = 3;
+
 /// The known key that an unknown one was probably meant to be: the same name in another section,
 /// or few letters away.
 pub(super) fn nearest(key: &str) -> Option<&'static Setting> {
     let name = key.rsplit('.').next().unwrap_or(key);
     let same_name = SETTINGS.iter().find(|setting| setting.name() == name && !setting.in_list());
-    let (distance, closest) = SETTINGS
-        .iter()
+    // The difference in length is a part of the distance: what is far longer need not be looked at.
+    let near = SETTINGS.iter().filter(|row| row.key.len().abs_diff(key.len()) <= DISTANCE_MAX);
+    let Some((distance, closest)) = near
         .map(|setting| (edit_distance(key, setting.key), setting))
-        .min_by_key(|(distance, _)| *distance)?;
-    if distance <= (1 + name.len() / 4).min(3) { Some(closest) } else { same_name }
+        .min_by_key(|(distance, _)| *distance)
+    else {
+        return same_name;
+    };
+    if distance <= (1 + name.len() / 4).min(DISTANCE_MAX) { Some(closest) } else { same_name }
 }
 
 /// Letters to insert, remove or change to make one text the other (Levenshtein); O(a·b).

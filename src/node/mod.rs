@@ -16,6 +16,7 @@ mod local;
 mod process;
 pub mod proxy;
 mod publishing;
+mod reload;
 mod remembered;
 mod scrape;
 mod serve;
@@ -25,6 +26,7 @@ mod threshold;
 pub mod tls;
 mod turns;
 
+pub use reload::Reloader;
 pub use setup::{Setup, SetupError, SetupErrors};
 
 use std::io;
@@ -32,8 +34,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Barrier, OnceLock, PoisonError, RwLock};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -60,9 +62,6 @@ use sockets::{Sockets, Waker};
 const DRAIN_POLL: Duration = Duration::from_millis(10);
 /// Part of the drain time in which the clients are told; the rest is for them to go.
 const TELL_SHARE: (u64, u64) = (3, 5);
-
-/// How long a reload waits for the shards' turns; a turn takes milliseconds.
-const IN_FORCE_MAX: Duration = Duration::from_secs(10);
 
 /// A running broker.
 #[derive(Debug)]
@@ -153,45 +152,9 @@ impl Node {
         self.common.census.connections_max()
     }
 
-    /// Puts other settings in force: on each shard and then at the doors, by the time this returns.
-    /// A shard whose turn takes longer than ten seconds is not waited for; there is a warning, and it
-    /// takes them in its next one. The shards then hold their connections against them, some in each
-    /// turn (`shard/review`). The addresses and the number of shards stay as they are. Blocks.
-    ///
-    /// # Errors
-    /// [`SetupError::Fixed`] where something is different that a running broker does not change, and
-    /// [`SetupError::Descriptors`]; nothing has changed then.
-    pub fn reload(&self, mut setup: Setup) -> Result<(), SetupError> {
-        let common = &self.common;
-        let same = common.control.has_webhook(setup.webhook.as_ref());
-        let number = common.live().policy.webhook_number;
-        setup.policy.webhook_number = if same { number } else { number + 1 };
-        let shards = common.mailboxes.len() as u8;
-        let per_address_max = setup.connections_per_ip_max;
-        let wanted = setup.connections_max;
-        let (webhook, live) = setup.live();
-        if !live.may_follow(&common.live()) {
-            return Err(SetupError::Fixed);
-        }
-        let connections_max = connections_max(wanted, shards).map_err(SetupError::Descriptors)?;
-        common.census.limit(connections_max, per_address_max);
-        common.control.set_webhook(webhook);
-        let live = Arc::new(live);
-        let (in_force, all) = channel();
-        for (next, mailbox) in common.next.iter().zip(common.mailboxes.iter()) {
-            next.put((Arc::clone(&live), in_force.clone()));
-            mailbox.wake();
-        }
-        drop(in_force);
-        // It ends with the last shard's turn: nothing is ever sent.
-        if all.recv_timeout(IN_FORCE_MAX) == Err(RecvTimeoutError::Timeout) {
-            let shards = live::not_taken(&common.next);
-            tracing::warn!(?shards, "shards that have not taken the new settings yet");
-        }
-        // The doors last: a shard holds who comes in against its own, and would send away whom only
-        // the new ones let in.
-        *common.live.write().unwrap_or_else(PoisonError::into_inner) = live;
-        Ok(())
+    /// What puts other settings in force, on whichever thread.
+    pub fn reloader(&self) -> Reloader {
+        Reloader { address: self.address, common: Arc::clone(&self.common) }
     }
 
     /// Tells the clients to go, spread over a part of `within`, waits until they are gone or

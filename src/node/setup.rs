@@ -87,6 +87,9 @@ pub enum SetupError {
     /// The certificate or its key cannot be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// The broker is about to end.
+    #[error("the broker drains")]
+    Ends,
     /// The broker runs already, and does not change these: endpoints, histories, whether there is
     /// TLS or compression.
     #[error("this cannot be changed while the broker runs")]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -39,6 +39,8 @@ impl Broker {
     /// The same beside files that the configuration names.
     pub fn start_with(name: &str, text: &str, files: &[(&str, &str)]) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("reload-{name}"));
+        // An earlier run may have left a file that never answers.
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         for (file, content) in files.iter().chain([&("shardwire.toml", text)]) {
             fs::write(folder.join(file), content).unwrap();
@@ -86,12 +88,31 @@ impl Broker {
         assert!(self.child.wait().unwrap().success());
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Puts a file that never answers in the place of one that the configuration names.
+    pub fn hang(&self, file: &str) {
+        let path = self.folder.join(file);
+        fs::remove_file(&path).unwrap();
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    /// With which status it ends.
+    pub fn ended(mut self) -> Option<i32> {
+        let by = Instant::now() + PATIENCE;
+        while Instant::now() < by {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end");
+    }
+
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// The lines of its log up to the one that is awaited.
-    fn said(&self, is_last: impl Fn(&str) -> bool) -> String {
+    pub fn said(&self, is_last: impl Fn(&str) -> bool) -> String {
         let mut said = String::new();
         loop {
             let Ok(line) = self.log.recv_timeout(PATIENCE) else { panic!("it only said {said}") };

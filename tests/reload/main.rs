@@ -6,6 +6,7 @@ mod broker;
 mod certificate;
 mod doors;
 mod slices;
+mod stuck;
 
 use broker::{Broker, closed, connect, connect_from, hear, hear_all, runtime, say, token};
 use serde_json::json;
