@@ -51,6 +51,13 @@ pub fn parse(bytes: &[u8]) -> Result<Header, NoHeader> {
     match ProxyHeader::parse(bytes, settings) {
         // The parser bounds version 1 only while it is incomplete.
         Ok((_, taken)) if bytes[0] == b'P' && taken > V1_BYTES_MAX => Err(NoHeader::Bad),
+        Ok((header, taken))
+            if bytes[0] == b'P'
+                && header.proxied_address().is_some()
+                && !has_plain_ports(&bytes[..taken]) =>
+        {
+            Err(NoHeader::Bad)
+        }
         Ok((header, taken)) => match header.proxied_address() {
             Some(address) if address.protocol != Protocol::Stream => Err(NoHeader::Bad),
             address => Ok(Header { source: address.map(|it| it.source), bytes: taken }),
@@ -60,6 +67,12 @@ pub fn parse(bytes: &[u8]) -> Result<Header, NoHeader> {
         }
         Err(_) => Err(NoHeader::Bad),
     }
+}
+
+/// Whether both ports of a header of version 1 are digits and nothing else.
+fn has_plain_ports(header: &[u8]) -> bool {
+    let mut ports = header.trim_ascii_end().split(|byte| *byte == b' ').skip(4);
+    ports.all(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit))
 }
 
 /// Bytes of a header of version 1.
@@ -172,6 +185,8 @@ mod tests {
             b"PROXY TCP9 1.1.1.1 1.1.1.1 1 1\r\n",
             b"PROXY TCP4 ::1 ::1 1 1\r\n",
             b"PROXY TCP4 1.1.1.1 1.1.1.1 1 65536\r\n",
+            b"PROXY TCP4 1.1.1.1 1.1.1.1 +1 2\r\n",
+            b"PROXY TCP6 ::1 ::1 1 +2\r\n",
             b"PROXY TCP4 1.1.1.1 1.1.1.1 1 1\rx",
             &[b"PROXY UNKNOWN ".as_slice(), &[b'x'; 93]].concat(),
             &[b"PROXY UNKNOWN ".as_slice(), &[b'x'; 93], b"\r\n"].concat(),
