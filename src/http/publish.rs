@@ -24,9 +24,10 @@ pub struct Checked {
     metadata: Box<str>,
     /// Who sent it, as the application says in `metadata`; the broker does not know.
     sender: Option<Box<str>>,
-    /// Names the publish, a string or number as written: the same id on the same topic is not
-    /// published again for a while.
+    /// Names the publish, a string or number as written: so it is told to who asked.
     pub id: Option<Box<str>>,
+    /// What the id says, however it is written.
+    says: Option<Box<str>>,
 }
 
 /// The body of a request: its items, each well formed or refused.
@@ -126,7 +127,14 @@ impl Checked {
             metadata: members.into(),
             sender: metadata.and_then(sender),
             id: id.map(|id| id.get().into()),
+            says: id.map(|id| said(id.get())),
         })
+    }
+
+    /// What names the publish: the same on the same topic is not published again for a while. A
+    /// number is its digits, a string what it says, with a quote before it.
+    pub fn name(&self) -> Option<&str> {
+        self.says.as_deref()
     }
 
     /// The topic's name.
@@ -144,6 +152,14 @@ impl Checked {
             sender_in_metadata: self.sender.is_some(),
             ..Publication::of_server(&self.topic, &self.data, at)
         }
+    }
+}
+
+/// What the text of an id says.
+fn said(id: &str) -> Box<str> {
+    match serde_json::from_str::<String>(id) {
+        Ok(string) => format!("\"{string}").into(),
+        Err(_) => id.into(),
     }
 }
 
@@ -310,6 +326,24 @@ mod tests {
         let all: serde_json::Value = serde_json::from_str(&all).unwrap();
         assert_eq!(all["results"][0]["delivered"], 2);
         assert_eq!(all["results"][1]["error"]["code"], 400);
+    }
+
+    #[test]
+    fn an_id_names_by_what_it_says() {
+        let name = |id: &str| {
+            let body = read(&format!(r#"{{"topic":"a","data":1,"id":{id}}}"#));
+            body.items[0].as_ref().unwrap().name().unwrap().to_owned()
+        };
+        for (one, other) in [
+            (r#""a""#, r#""\u0061""#),
+            (r#""ü/""#, r#""\u00fc\/""#),
+            (r#""😀\n""#, r#""\ud83d\ude00\u000A""#),
+        ] {
+            assert_eq!(name(one), name(other));
+        }
+        for (one, other) in [("1", "1.0"), ("1", r#""1""#), ("-0", "0"), (r#""a""#, r#""A""#)] {
+            assert_ne!(name(one), name(other));
+        }
     }
 
     #[test]

@@ -87,10 +87,10 @@ fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
         Ok(item) => item,
         Err(refusal) => return Begun::Refused(*refusal),
     };
-    let Some(id) = &item.id else {
+    let Some(name) = item.name() else {
         return publish(local, item).map_or_else(Begun::Refused, Begun::Counting);
     };
-    match local.common.remembered.claim(item.topic(), id, clock::now().mono_ms) {
+    match local.common.remembered.claim(item.topic(), name, clock::now().mono_ms) {
         Claim::Theirs(outcome) => Begun::Remembered(outcome),
         Claim::Full => {
             local.metrics().publishes_refused_total.add(1);
@@ -99,7 +99,7 @@ fn begin(local: &Rc<Local>, item: &Result<Checked, Refusal>) -> Begun {
         Claim::Ours(settle, outcome) => {
             match publish(local, item) {
                 Err(refusal) => {
-                    local.common.remembered.forget(item.topic(), id);
+                    local.common.remembered.forget(item.topic(), name);
                     settle.send_replace(Some(Err(refusal)));
                 }
                 // A task of its own: the outcome is kept though whoever asked goes away.
