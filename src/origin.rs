@@ -28,11 +28,11 @@ impl Origins {
         Self::Only(list.iter().map(plain).collect())
     }
 
-    /// Whether a page of this origin may come in by a request to this host.
-    pub fn allow(&self, origin: &str, host: Option<&str>) -> bool {
+    /// Whether a page of this origin may come in by a request to this site.
+    pub fn allow(&self, origin: &str, site: Site<'_>) -> bool {
         match self {
             Self::Any => true,
-            Self::SameHost => is_same_host(origin, host),
+            Self::SameHost => is_same_host(origin, site),
             Self::Only(list) => {
                 let origin = normalised(origin);
                 list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
@@ -56,11 +56,23 @@ impl Origins {
     }
 }
 
-/// Whether an origin is that of the host which a request was sent to.
-pub fn is_same_host(origin: &str, host: Option<&str>) -> bool {
-    host.zip(origin.split_once("://")).is_some_and(|(host, (scheme, origin))| {
-        without_default_port(scheme, origin)
-            .eq_ignore_ascii_case(without_default_port(scheme, host))
+/// Where a request was sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// Its `Host` header, where it has one.
+    pub host: Option<&'a str>,
+    /// Whether the broker itself speaks TLS. Where it does not, a proxy before it may.
+    pub tls: bool,
+}
+
+/// Whether an origin is that of the site which a request was sent to: a web page, and with TLS one
+/// that came by TLS.
+pub fn is_same_host(origin: &str, site: Site<'_>) -> bool {
+    site.host.zip(origin.split_once("://")).is_some_and(|(host, (scheme, origin))| {
+        let is_https = scheme.eq_ignore_ascii_case("https");
+        (is_https || !site.tls && scheme.eq_ignore_ascii_case("http"))
+            && without_default_port(scheme, origin)
+                .eq_ignore_ascii_case(without_default_port(scheme, host))
     })
 }
 
@@ -112,11 +124,11 @@ impl OriginMark {
     /// That of who brought no `Origin` and is no browser.
     pub const NONE: Self = Self { hash: 0, same_host: false };
 
-    /// That of an `Origin` header of a request to this host; the same for the same origin, however
+    /// That of an `Origin` header of a request to this site; the same for the same origin, however
     /// it is spelled.
-    pub fn new(origin: &str, host: Option<&str>) -> Self {
+    pub fn new(origin: &str, site: Site<'_>) -> Self {
         let hash = hash_of(&normalised(origin).to_ascii_lowercase());
-        Self { hash, same_host: is_same_host(origin, host) }
+        Self { hash, same_host: is_same_host(origin, site) }
     }
 
     /// Whether a page with this mark may be connected.
@@ -139,14 +151,20 @@ fn hash_of(origin: &str) -> u32 {
 mod tests {
     use super::*;
 
+    const NOWHERE: Site<'_> = Site { host: None, tls: false };
+
+    fn at(host: &str) -> Site<'_> {
+        Site { host: Some(host), tls: false }
+    }
+
     #[test]
     fn origins_are_allowed_by_list_or_by_host() {
-        let host = Some("app.example:3000");
+        let host = at("app.example:3000");
         assert!(Origins::SameHost.allow("http://app.example:3000", host));
         assert!(!Origins::SameHost.allow("http://app.example", host));
         assert!(!Origins::SameHost.allow("null", host));
-        assert!(!Origins::SameHost.allow("http://app.example:3000", None));
-        assert!(Origins::Any.allow("null", None));
+        assert!(!Origins::SameHost.allow("http://app.example:3000", NOWHERE));
+        assert!(Origins::Any.allow("null", NOWHERE));
         let list = Origins::only(&["https://App.example:443"]);
         assert!(list.allow("https://app.EXAMPLE", host));
         assert!(list.allow("https://app.example:443", host));
@@ -167,8 +185,29 @@ mod tests {
             ("app.example:8443", "https://app.example", false),
             ("[::80]", "http://[:", false),
             ("app.example:80", "ws://app.example", false),
+            ("app.example", "ws://app.example", false),
+            ("app.example:3000", "chrome-extension://app.example:3000", false),
+            ("app.example", "://app.example", false),
         ] {
-            assert_eq!(is_same_host(origin, Some(host)), is_same, "{origin} at {host}");
+            assert_eq!(is_same_host(origin, at(host)), is_same, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn with_tls_the_same_host_is_one_that_speaks_it() {
+        for (host, origin, is_same) in [
+            ("app.example", "https://app.example", true),
+            ("app.example", "HTTPS://App.example:443", true),
+            ("app.example:443", "https://app.example", true),
+            ("app.example:3000", "https://app.example:3000", true),
+            ("app.example", "http://app.example", false),
+            ("app.example:80", "http://app.example", false),
+            ("app.example:3000", "http://app.example:3000", false),
+            ("app.example:443", "http://app.example:443", false),
+            ("app.example:80", "https://app.example", false),
+        ] {
+            let site = Site { host: Some(host), tls: true };
+            assert_eq!(is_same_host(origin, site), is_same, "{origin} at {host}");
         }
     }
 
@@ -197,8 +236,8 @@ mod tests {
 
     #[test]
     fn a_mark_is_held_against_each_kind_of_list() {
-        let here = OriginMark::new("https://App.example:443", Some("app.example"));
-        let there = OriginMark::new("https://other.example", Some("app.example"));
+        let here = OriginMark::new("https://App.example:443", at("app.example"));
+        let there = OriginMark::new("https://other.example", at("app.example"));
         let only = Origins::only(&["https://app.example", "null"]);
         for (origins, mark, allowed) in [
             (&Origins::Any, there, true),
@@ -206,7 +245,7 @@ mod tests {
             (&Origins::SameHost, there, false),
             (&only, here, true),
             (&only, there, false),
-            (&only, OriginMark::new("null", None), true),
+            (&only, OriginMark::new("null", NOWHERE), true),
             (&only, OriginMark::NONE, true),
             (&Origins::SameHost, OriginMark::NONE, true),
         ] {

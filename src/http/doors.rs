@@ -12,7 +12,7 @@ use hyper::{HeaderMap, Request, Version};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
-use crate::origin::{OriginMark, Origins};
+use crate::origin::{OriginMark, Origins, Site};
 
 /// The subprotocol by which a browser carries a token.
 pub const BEARER_PROTOCOL: &str = "bearer";
@@ -65,18 +65,19 @@ fn bearer_protocol(headers: &HeaderMap) -> Option<&str> {
     offered.next()
 }
 
-/// Whether a request may come in from where its `Origin` says. One without is no browser's.
-pub fn is_allowed(origins: &Origins, headers: &HeaderMap) -> bool {
+/// Whether a request may come in from where its `Origin` says. One without is no browser's. `tls`
+/// is whether the broker speaks that.
+pub fn is_allowed(origins: &Origins, headers: &HeaderMap, tls: bool) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return *origins == Origins::Any };
-    origins.allow(origin, host(headers))
+    origins.allow(origin, site(headers, tls))
 }
 
 /// What a connection keeps of the page that a browser came from.
-pub fn origin_mark(headers: &HeaderMap) -> OriginMark {
+pub fn origin_mark(headers: &HeaderMap, tls: bool) -> OriginMark {
     headers.get(ORIGIN).map_or(OriginMark::NONE, |origin| {
         // One that is no text is allowed only where all are.
-        OriginMark::new(origin.to_str().unwrap_or_default(), host(headers))
+        OriginMark::new(origin.to_str().unwrap_or_default(), site(headers, tls))
     })
 }
 
@@ -88,8 +89,8 @@ pub fn is_known_host(origins: &Origins, headers: &HeaderMap) -> bool {
     hosts.peek().is_some() && hosts.all(is_known)
 }
 
-fn host(headers: &HeaderMap) -> Option<&str> {
-    headers.get(HOST).and_then(|host| host.to_str().ok())
+fn site(headers: &HeaderMap, tls: bool) -> Site<'_> {
+    Site { host: headers.get(HOST).and_then(|host| host.to_str().ok()), tls }
 }
 
 /// Whether an address is one of the operator's proxies.
@@ -211,12 +212,13 @@ mod tests {
     #[test]
     fn origins_and_hosts() {
         let from = |origin| headers(&[("host", "app.example:3000"), ("origin", origin)]);
-        assert!(is_allowed(&Origins::SameHost, &headers(&[("host", "app.example")])));
-        assert!(is_allowed(&Origins::SameHost, &from("http://app.example:3000")));
-        assert!(!is_allowed(&Origins::SameHost, &from("http://app.example")));
+        assert!(is_allowed(&Origins::SameHost, &headers(&[("host", "app.example")]), false));
+        assert!(is_allowed(&Origins::SameHost, &from("http://app.example:3000"), false));
+        assert!(!is_allowed(&Origins::SameHost, &from("http://app.example"), false));
+        assert!(!is_allowed(&Origins::SameHost, &from("http://app.example:3000"), true));
         let mut odd = from("null");
         odd.insert(ORIGIN, HeaderValue::from_bytes(b"\xff").unwrap());
-        assert!(is_allowed(&Origins::Any, &odd) && !is_allowed(&Origins::SameHost, &odd));
+        assert!(is_allowed(&Origins::Any, &odd, false) && !is_allowed(&Origins::SameHost, &odd, false));
         let known = |hosts: &[(&'static str, &'static str)]| {
             is_known_host(&Origins::SameHost, &headers(hosts))
         };

@@ -13,7 +13,7 @@ use shardwire::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
 use shardwire::mail::ConnKey;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
-use shardwire::origin::{OriginMark, Origins};
+use shardwire::origin::{OriginMark, Origins, Site};
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
 use shardwire::time::{Now, Timestamp};
 
@@ -172,7 +172,8 @@ fn who_comes_in_meanwhile_is_held_against_the_settings_of_now() {
         let token = token("old", &json!({"sub":"u","tenantId":tenant}));
         Arrival { identity: Some(old.verify(&token, NOW.wall).unwrap()), ..arrival() }
     };
-    let page = || Arrival { origin: OriginMark::new("https://b.example", None), ..arrival() };
+    const NOWHERE: Site<'_> = Site { host: None, tls: false };
+    let page = || Arrival { origin: OriginMark::new("https://b.example", NOWHERE), ..arrival() };
     let tenants = shardwire::auth::Tenants::new(None, &["idle".to_owned()]);
     let one = Origins::only(&["https://a.example"]);
     for (policy, arrival, told) in [

@@ -99,7 +99,7 @@ fn admit(
         let answer = http::retry_later(StatusCode::SERVICE_UNAVAILABLE, "server is shutting down");
         return Err(Why::Draining.answered(answer));
     }
-    if !doors::is_allowed(&live.policy.origins, request.headers()) {
+    if !doors::is_allowed(&live.policy.origins, request.headers(), live.tls.is_some()) {
         let answer = http::error(StatusCode::FORBIDDEN, "origin not allowed");
         return Err(Why::Origin.answered(answer));
     }
@@ -119,7 +119,7 @@ fn admit(
     let compression = compression(live, request, &mut answer);
     choose_protocol(live, endpoint, request, &mut answer);
     common.census.enter(address).map_err(full)?;
-    let origin = doors::origin_mark(request.headers());
+    let origin = doors::origin_mark(request.headers(), live.tls.is_some());
     let arrival =
         Arrival { identity, compression, refused, origin, ..Arrival::new(endpoint, address) };
     entered.set(Some((on_upgrade, arrival)));
