@@ -73,7 +73,7 @@ fn an_admin_of_a_tenant_that_is_inactive_now_is_no_admin() {
     assert_eq!(ask(&node, &stats).0, 200);
     let mut idle = setup();
     idle.policy.tenants = Tenants::new(None, &["acme".to_owned()]);
-    node.reload(idle).unwrap();
+    node.reloader().reload(idle).unwrap();
     assert_eq!(ask(&node, &stats).0, 401);
     assert_eq!(ask(&node, &stats.replace(&token, "key")).0, 200);
     node.drain(Duration::from_millis(100));
@@ -116,6 +116,23 @@ fn who_is_refused_is_counted_and_sent_away() {
         assert_eq!(counter, 1, "{name}");
     }
     drop(stays);
+    node.drain(Duration::from_millis(100));
+}
+
+#[test]
+fn a_request_without_one_host_is_malformed_wherever_it_goes() {
+    let node = Node::start(setup()).unwrap();
+    for path in ["/health", "/ready", "/metrics", "/api/stats", "/ws", "/nowhere"] {
+        for hosts in ["", "Host: x\nHost: x\n"] {
+            let rest = "Connection: close\nAuthorization: Bearer key";
+            let (status, answer) = ask(&node, &format!("GET {path} HTTP/1.1\n{hosts}{rest}"));
+            assert_eq!(status, 400, "{path} {hosts} {answer}");
+        }
+    }
+    assert_eq!(ask(&node, "GET /health HTTP/1.0\nConnection: close").0, 200);
+    let pages = "Host: x\nOrigin: http://x\nOrigin: http://evil";
+    let user = token(&json!({"sub":"u"}));
+    assert_eq!(ask(&node, &(upgrade(&user) + pages)).0, 400);
     node.drain(Duration::from_millis(100));
 }
 

@@ -126,6 +126,15 @@ fn forwarded(entry: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
+/// What is wrong with the `Host` of any request (RFC 9112 section 3.2).
+pub fn host_fault<B>(request: &Request<B>) -> Option<&'static str> {
+    match request.headers().get_all(HOST).iter().count() {
+        1 => None,
+        0 if request.version() < Version::HTTP_11 => None,
+        _ => Some("a request has one Host"),
+    }
+}
+
 /// What is wrong with a handshake before its version is looked at (RFC 6455 section 4.2.1).
 pub fn handshake_fault<B>(request: &Request<B>) -> Option<&'static str> {
     let headers = request.headers();
@@ -134,6 +143,8 @@ pub fn handshake_fault<B>(request: &Request<B>) -> Option<&'static str> {
         Some("a handshake is HTTP/1.1")
     } else if headers.get_all(HOST).iter().count() != 1 {
         Some("a handshake has one Host")
+    } else if headers.get_all(ORIGIN).iter().count() > 1 {
+        Some("a handshake has one Origin at most")
     } else if headers.contains_key(TRANSFER_ENCODING)
         || !headers.get_all(CONTENT_LENGTH).iter().all(is_empty)
     {
@@ -196,6 +207,7 @@ mod tests {
         };
         assert!(!fault(&good));
         assert!(!fault(&[good[0], good[1], ("content-length", "0")]));
+        assert!(!fault(&[good[0], good[1], ("origin", "http://a")]));
         for bad in [
             &[good[1]][..],
             &[good[0]],
@@ -203,9 +215,28 @@ mod tests {
             &[good[0], good[1], good[1]],
             &[good[0], ("sec-websocket-key", "short")],
             &[good[0], good[1], ("content-length", "3")],
+            &[good[0], good[1], ("origin", "http://a"), ("origin", "http://a")],
             &[good[0], good[1], ("transfer-encoding", "chunked")],
         ] {
             assert!(fault(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        for (version, hosts, is_fault) in [
+            (Version::HTTP_11, 1, false),
+            (Version::HTTP_11, 0, true),
+            (Version::HTTP_11, 2, true),
+            (Version::HTTP_10, 0, false),
+            (Version::HTTP_10, 2, true),
+        ] {
+            let mut request = Request::new(());
+            *request.version_mut() = version;
+            for _ in 0..hosts {
+                request.headers_mut().append(HOST, HeaderValue::from_static("a"));
+            }
+            assert_eq!(host_fault(&request).is_some(), is_fault, "{version:?} {hosts}");
         }
     }
 
@@ -218,7 +249,9 @@ mod tests {
         assert!(!is_allowed(&Origins::SameHost, &from("http://app.example:3000"), true));
         let mut odd = from("null");
         odd.insert(ORIGIN, HeaderValue::from_bytes(b"\xff").unwrap());
-        assert!(is_allowed(&Origins::Any, &odd, false) && !is_allowed(&Origins::SameHost, &odd, false));
+        assert!(
+            is_allowed(&Origins::Any, &odd, false) && !is_allowed(&Origins::SameHost, &odd, false)
+        );
         let known = |hosts: &[(&'static str, &'static str)]| {
             is_known_host(&Origins::SameHost, &headers(hosts))
         };

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::http::{self, Answer, Route};
+use crate::http::{self, Answer, Route, doors};
 use crate::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX, SCRAPES_MAX};
 use crate::node::common::Common;
 
@@ -68,7 +68,10 @@ pub(super) async fn serve(listener: TcpListener, common: Arc<Common>) {
 async fn converse(stream: TcpStream, common: &Common) {
     let timeout = common.live().request_timeout;
     let service = service_fn(async |request: hyper::Request<hyper::body::Incoming>| {
-        Ok::<_, Infallible>(answer(common, request.method(), request.uri().path()))
+        Ok::<_, Infallible>(match doors::host_fault(&request) {
+            Some(fault) => http::last(http::error(StatusCode::BAD_REQUEST, fault)),
+            None => answer(common, request.method(), request.uri().path()),
+        })
     });
     let mut hyper = http1::Builder::new();
     hyper

@@ -29,7 +29,9 @@ pub(super) async fn answer(
     let live = local.common.live();
     let endpoints = &live.policy.endpoints;
     let path = request.uri().path();
+    let fault = doors::host_fault(&request);
     if live.known_hosts_only
+        && fault.is_none()
         && path != "/health"
         && !doors::is_known_host(&live.policy.origins, request.headers())
     {
@@ -40,6 +42,10 @@ pub(super) async fn answer(
     }
     if let Some(endpoint) = endpoints.iter().position(|endpoint| endpoint.path == path) {
         return enter(local, &live, endpoint as u8, peer.ip(), &mut request, entered);
+    }
+    if let Some(fault) = fault {
+        tracing::debug!(%peer, path, "a request without one Host was refused");
+        return http::last(http::error(StatusCode::BAD_REQUEST, fault));
     }
     let route = Route::of(request.method(), path);
     if route.is_guarded()

@@ -89,6 +89,9 @@ fn admit(
     entered: &Entered,
 ) -> Result<Answer, Refused> {
     let common = &local.common;
+    if let Some(fault) = doors::host_fault(request) {
+        return Err(Why::Malformed.answered(http::error(StatusCode::BAD_REQUEST, fault)));
+    }
     if request.method() != Method::GET || !is_upgrade_request(request) {
         return Err(Why::Malformed.answered(no_upgrade(request.method())));
     }
