@@ -435,18 +435,19 @@ fn what_is_no_certificate() {
     let other = Certificate::new("other");
     let mut files = one.files();
     files.key_file = other.files().key_file;
-    assert!(
-        tls::load(&files).unwrap_err().to_string().starts_with("tls.cert_file, tls.key_file: ")
-    );
+    let error = tls::load(&files).unwrap_err().to_string();
+    let (cert, key) = (files.cert_file.display(), files.key_file.display());
+    let apart = format!("tls.cert_file {cert} and tls.key_file {key} do not belong together");
+    assert_eq!(error, apart);
     files.key_file = "/nonexistent.key".into();
     let error = tls::load(&files).unwrap_err().to_string();
     assert!(error.starts_with("tls.key_file /nonexistent.key: "), "{error}");
     files.key_file = files.cert_file.clone();
     let error = tls::load(&files).unwrap_err().to_string();
-    assert!(error.ends_with(": there is none in it"), "{error}");
+    assert!(error.ends_with(": no key is in it"), "{error}");
     files.cert_file = one.files().key_file;
     let error = tls::load(&files).unwrap_err().to_string();
-    assert!(error.starts_with("tls.cert_file ") && error.ends_with(": there is none in it"));
+    assert!(error.starts_with("tls.cert_file ") && error.ends_with(": no certificate is in it"));
     assert!(!error.contains("BEGIN"));
 }
 

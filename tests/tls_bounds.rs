@@ -244,7 +244,7 @@ fn a_new_certificate_is_for_those_who_come() {
     }
     until("the hello was answered", || between_socket.peek(&mut [0]).unwrap() == 1);
 
-    node.reload(setup(&new, node.address())).unwrap();
+    node.reloader().reload(setup(&new, node.address())).unwrap();
     clients.iter_mut().for_each(is_served);
     while between.is_handshaking() {
         between.complete_io(&mut between_socket).unwrap();

@@ -9,7 +9,7 @@ mod session;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{InconsistentKeys, ServerConfig};
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,9 +39,31 @@ pub enum TlsError {
         /// What is wrong with it.
         why: String,
     },
-    /// Key and certificate do not go together, or are of a kind that is not known.
-    #[error("tls.cert_file, tls.key_file: {0}")]
-    Unfit(#[from] rustls::Error),
+    /// The key is not that of the certificate.
+    #[error(
+        "tls.cert_file {} and tls.key_file {} do not belong together",
+        .cert_file.display(),
+        .key_file.display()
+    )]
+    Apart {
+        /// As configured.
+        cert_file: PathBuf,
+        /// As configured.
+        key_file: PathBuf,
+    },
+    /// Key and certificate are of a kind that is not known.
+    #[error("tls.cert_file {}, tls.key_file {}: {why}", .cert_file.display(), .key_file.display())]
+    Unfit {
+        /// As configured.
+        cert_file: PathBuf,
+        /// As configured.
+        key_file: PathBuf,
+        /// What is wrong with them.
+        why: rustls::Error,
+    },
+    /// TLS cannot be had at all.
+    #[error("TLS: {0}")]
+    Library(#[from] rustls::Error),
 }
 
 /// Reads certificate and key anew: TLS 1.2 and 1.3, HTTP/1.1 alone, no client certificates.
@@ -52,11 +74,12 @@ pub enum TlsError {
 pub fn load(files: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = chain(&files.cert_file)?;
     let key = PrivateKeyDer::from_pem_file(&files.key_file)
-        .map_err(|error| TlsError::Key { file: files.key_file.clone(), why: why(&error) })?;
+        .map_err(|error| TlsError::Key { file: files.key_file.clone(), why: why(&error, "key") })?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_single_cert(chain, key)
+        .map_err(|why| unfit(files, why))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new()?;
@@ -70,18 +93,28 @@ pub fn load(files: &config::Tls) -> Result<Arc<ServerConfig>, TlsError> {
 fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |why| TlsError::Certificate { file: file.to_owned(), why };
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let chain: Vec<_> = read.map_err(|error| wrong(why(&error)))?;
+    let chain: Vec<_> = read.map_err(|error| wrong(why(&error, "certificate")))?;
     if chain.is_empty() {
-        return Err(wrong(why(&pem::Error::NoItemsFound)));
+        return Err(wrong(why(&pem::Error::NoItemsFound, "certificate")));
     }
     Ok(chain)
 }
 
+fn unfit(files: &config::Tls, why: rustls::Error) -> TlsError {
+    let (cert_file, key_file) = (files.cert_file.clone(), files.key_file.clone());
+    match why {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            TlsError::Apart { cert_file, key_file }
+        }
+        why => TlsError::Unfit { cert_file, key_file, why },
+    }
+}
+
 /// What is wrong with a file, without its bytes: the words of some errors quote them.
-fn why(error: &pem::Error) -> String {
+fn why(error: &pem::Error, wanted: &str) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "there is none in it".into(),
+        pem::Error::NoItemsFound => format!("no {wanted} is in it"),
         _ => "it is no PEM".into(),
     }
 }
