@@ -42,7 +42,7 @@ pub enum WebhookError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum Failure {
     /// The time limit of the whole request.
-    #[error("it took too long")]
+    #[error("no answer in time")]
     TimedOut,
     /// No connection, or no TLS.
     #[error("it cannot be reached")]
@@ -51,7 +51,7 @@ pub(super) enum Failure {
     #[error("the connection broke or its answer is no HTTP")]
     Broken,
     /// Anything but 200.
-    #[error("status {0}")]
+    #[error("it answered with status {0}")]
     Status(u16),
     /// More than [`WEBHOOK_ANSWER_BYTES_MAX`].
     #[error("its answer is longer than {WEBHOOK_ANSWER_BYTES_MAX} bytes")]

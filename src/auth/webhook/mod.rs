@@ -11,6 +11,7 @@ mod form;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ struct State {
     answers: Answers,
     /// Questions on the way, whoever asked them.
     open: HashMap<Arc<Question>, Cell, RandomState>,
-    remarked_ms: Option<u64>,
+    /// When the last failure of each kind was said.
+    remarked_ms: Vec<(Discriminant<Failure>, u64)>,
     /// Failures since, of which nothing was said.
     unsaid: u64,
 }
@@ -161,14 +163,24 @@ impl State {
 
     /// Says in the log why a question got no answer; not each time when many do.
     fn remark(&mut self, failure: Failure, mono_ms: u64) {
-        let due = |last: u64| mono_ms.saturating_sub(last) >= WEBHOOK_REMARK_MS;
-        if !self.remarked_ms.is_none_or(due) {
+        if self.is_due(failure, mono_ms) {
+            tracing::warn!(unsaid = self.unsaid, "denied, for the webhook failed: {failure}");
+            self.unsaid = 0;
+        } else {
             self.unsaid += 1;
-            return;
         }
-        tracing::warn!(%failure, unsaid = self.unsaid, "the webhook did not answer: denied");
-        self.remarked_ms = Some(mono_ms);
-        self.unsaid = 0;
+    }
+
+    /// Whether a failure of this kind was not said of late; it is then.
+    fn is_due(&mut self, failure: Failure, mono_ms: u64) -> bool {
+        let kind = discriminant(&failure);
+        let late = |said: u64| mono_ms.saturating_sub(said) < WEBHOOK_REMARK_MS;
+        match self.remarked_ms.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, said)) if late(*said) => return false,
+            Some((_, said)) => *said = mono_ms,
+            None => self.remarked_ms.push((kind, mono_ms)),
+        }
+        true
     }
 }
 

@@ -44,9 +44,10 @@ async fn a_failing_webhook_is_told_and_no_secret_is() {
     clock.advance(WEBHOOK_REMARK_MS);
     ask(&webhook, "a").await;
     let text = lines.text();
-    let ours: Vec<&str> = text.lines().filter(|line| line.contains("webhook did not")).collect();
+    let ours: Vec<&str> = text.lines().filter(|line| line.contains("the webhook failed")).collect();
     assert_eq!(ours.len(), 2, "{text}");
-    assert!(ours[0].contains("WARN") && ours[0].contains("failure=status 502 unsaid=0"));
+    assert!(ours[0].contains("WARN") && ours[0].contains("unsaid=0"), "{text}");
+    assert!(ours[0].contains("the webhook failed: it answered with status 502"), "{text}");
     assert!(ours[1].contains("unsaid=4"));
     let signature = server.seen()[0].headers["x-shardwire-signature"].to_str().unwrap().to_owned();
     for hidden in [SECRET, "of-the-url", "what the peer wrote", &signature] {

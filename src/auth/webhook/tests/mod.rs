@@ -247,3 +247,19 @@ fn settings_are_checked() {
     assert_eq!(new(&settings("/")), Some(WebhookError::BadUrl));
     assert_eq!(new(&settings("http://a:b@c/")), Some(WebhookError::UserInUrl));
 }
+
+#[test]
+fn each_kind_of_failure_is_said_now_and_then() {
+    let mut state = State::default();
+    assert!(state.is_due(Failure::Status(500), 0) && state.is_due(Failure::TimedOut, 1));
+    assert!(!state.is_due(Failure::Status(502), WEBHOOK_REMARK_MS - 1));
+    assert!(state.is_due(Failure::Status(500), WEBHOOK_REMARK_MS));
+    assert!(!state.is_due(Failure::TimedOut, WEBHOOK_REMARK_MS));
+    for (failure, words) in [
+        (Failure::Status(500), "it answered with status 500"),
+        (Failure::TimedOut, "no answer in time"),
+    ] {
+        assert_eq!(failure.to_string(), words);
+    }
+    assert!(Failure::Malformed.to_string().starts_with("its answer is not"));
+}
