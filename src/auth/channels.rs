@@ -13,8 +13,17 @@ const CUT: char = ':';
 /// Whether an identity can speak the dialect: it has a tenant, and both ids stand for themselves
 /// in a channel's name.
 pub fn can_connect(identity: &Identity) -> bool {
-    let plain = |id: &str| !id.contains(CUT);
-    identity.tenant().is_some_and(plain) && plain(identity.user_id())
+    obstacle(identity.user_id(), identity.tenant()).is_none()
+}
+
+/// Why who has these ids cannot, in words.
+pub fn obstacle(user_id: &str, tenant: Option<&str>) -> Option<&'static str> {
+    match tenant {
+        None => Some("the token names no tenant (tenantId)"),
+        Some(tenant) if tenant.contains(CUT) => Some("the tenant's id has a `:`"),
+        _ if user_id.contains(CUT) => Some("the user's id has a `:`"),
+        _ => None,
+    }
 }
 
 /// Whether the dialect itself opens `channel`, to join and to send: `tenant:{own tenant}` or
@@ -56,6 +65,18 @@ mod tests {
     use super::*;
     use crate::auth::identity::IdentityParts;
     use crate::topic::TopicBounds;
+
+    #[test]
+    fn what_keeps_somebody_out_is_named() {
+        assert_eq!(obstacle("u", Some("acme")), None);
+        for (user_id, tenant, word) in [
+            ("u", None, "no tenant"),
+            ("u", Some("a:b"), "tenant's id"),
+            ("u:v", Some("a"), "user's"),
+        ] {
+            assert!(obstacle(user_id, tenant).unwrap().contains(word), "{user_id} {tenant:?}");
+        }
+    }
 
     fn identity(user_id: &str, tenant: Option<&str>) -> Identity {
         let parts = IdentityParts { user_id, tenant, ..Default::default() };

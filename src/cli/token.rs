@@ -13,6 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
 use super::{ConfigFlags, EXIT_USAGE, ServeFlags};
+use crate::auth::channels;
 use crate::config::{Auth, AuthKey, Secret};
 use crate::time::Timestamp;
 use crate::topic::{Pattern, TopicBounds};
@@ -138,6 +139,9 @@ pub(super) fn run(flags: &TokenFlags) -> ExitCode {
         ttl: flags.ttl,
         ..TokenRequest::new(&auth, &flags.sub)
     };
+    if let Some(doubt) = doubt(&request) {
+        eprintln!("warning: {doubt}");
+    }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     match mint(secret, &request, Timestamp(since_epoch.as_millis() as u64)) {
         Ok(token) => match writeln!(io::stdout(), "{token}") {
@@ -149,6 +153,13 @@ pub(super) fn run(flags: &TokenFlags) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What of a token is probably not meant. One without a tenant is for other dialects.
+fn doubt(request: &TokenRequest) -> Option<String> {
+    let tenant = request.tenant.as_deref()?;
+    let obstacle = channels::obstacle(&request.sub, Some(tenant))?;
+    Some(format!("endpoints of the dialect channels will refuse this token: {obstacle}"))
 }
 
 /// A whole number and one of `s`, `m`, `h`, `d`.
@@ -230,6 +241,18 @@ mod tests {
         assert_eq!(claims(&token, "s", Algorithm::HS512)["sub"], "u");
         let wrong = TokenRequest { algorithm: Algorithm::RS256, ..request };
         assert!(mint(&Secret::new("s"), &wrong, NOW).is_err());
+    }
+
+    #[test]
+    fn an_id_that_channels_refuses_is_warned_of() {
+        let auth = Settings::default().auth;
+        let doubt = |sub: &str, tenant: Option<&str>| {
+            let tenant = tenant.map(str::to_owned);
+            doubt(&TokenRequest { tenant, ..TokenRequest::new(&auth, sub) })
+        };
+        assert!(doubt("u", Some("a:b")).unwrap().contains("tenant's id"));
+        assert!(doubt("u:v", Some("a")).unwrap().contains("user's id"));
+        assert_eq!((doubt("u", Some("a")), doubt("u:v", None)), (None, None));
     }
 
     #[test]
