@@ -131,6 +131,8 @@ pub const TLS_PLAIN_BYTES: usize = 16 << 10;
 pub const TLS_RECORD_BYTES_MAX: usize = 5 + TLS_PLAIN_BYTES + 2048;
 /// Milliseconds in which a client that does not speak TLS must take the answer that says so.
 pub const NO_TLS_WAIT_MS: u64 = 1000;
+/// Bytes of a refused `Origin` that a line of the log shows.
+pub const ORIGIN_BYTES_SHOWN: usize = 200;
 /// Bytes of the headers of an HTTP request.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Header lines of an HTTP request.

@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Request, Version};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
+use crate::limits::ORIGIN_BYTES_SHOWN;
 use crate::origin::{OriginMark, Origins, Site};
 
 /// The subprotocol by which a browser carries a token.
@@ -87,6 +88,12 @@ pub fn is_known_host(origins: &Origins, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter().peekable();
     let is_known = |host: &HeaderValue| host.to_str().is_ok_and(|host| origins.know_host(host));
     hosts.peek().is_some() && hosts.all(is_known)
+}
+
+/// The `Origin` of a request as a log may show it: cut, and with nothing that a terminal heeds.
+pub fn shown_origin(headers: &HeaderMap) -> String {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
+    origin[..origin.len().min(ORIGIN_BYTES_SHOWN)].escape_ascii().to_string()
 }
 
 fn site(headers: &HeaderMap, tls: bool) -> Site<'_> {
@@ -220,6 +227,17 @@ mod tests {
         ] {
             assert!(fault(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_origin_in_the_log() {
+        let shown = |origin: &[u8]| {
+            let origin = HeaderValue::from_bytes(origin).unwrap();
+            shown_origin(&[(ORIGIN, origin)].into_iter().collect())
+        };
+        assert_eq!(shown(b"https://app.example:8443"), "https://app.example:8443");
+        assert_eq!(shown(b"a\t\"\xc2\x85"), r#"a\t\"\xc2\x85"#);
+        assert_eq!(shown(&[b'x'; 5000]).len(), 200);
     }
 
     #[test]

@@ -9,11 +9,23 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use rustls::ServerConfig;
+use thiserror::Error;
 
 use crate::auth::Identity;
 use crate::config::Secret;
 use crate::node::clock;
 use crate::shard::{Endpoint, Policy};
+
+/// Why a token lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(super) enum Disbelief {
+    /// It is not good.
+    #[error("invalid token")]
+    Token,
+    /// It is good, and of a tenant whom the operator keeps out.
+    #[error("the token's tenant is not let in")]
+    Tenant,
+}
 
 /// The settings in force.
 #[derive(Debug)]
@@ -35,20 +47,23 @@ pub(super) struct Live {
 impl Live {
     /// Whose token this is, if it is believed: verified, and of a tenant that is let in. Every door
     /// asks here.
-    pub(super) fn believe(&self, token: &str) -> Option<Identity> {
-        let verifier = self.policy.verifier.as_ref()?;
+    ///
+    /// # Errors
+    /// What of it is not; the client's to mend.
+    pub(super) fn believe(&self, token: &str) -> Result<Identity, Disbelief> {
+        let verifier = self.policy.verifier.as_ref().ok_or(Disbelief::Token)?;
         let identity = match verifier.verify(token, clock::now().wall) {
             Ok(identity) => identity,
             Err(error) => {
                 tracing::debug!(%error, "a token was refused");
-                return None;
+                return Err(Disbelief::Token);
             }
         };
         if !self.policy.tenants.admits(identity.tenant()) {
             tracing::debug!("a token of a tenant that is not let in was refused");
-            return None;
+            return Err(Disbelief::Tenant);
         }
-        Some(identity)
+        Ok(identity)
     }
 
     /// Whether these settings can follow those of a running broker: the slots of connections hold

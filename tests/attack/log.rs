@@ -83,6 +83,9 @@ pub const FORGED: Attack = Attack {
             assert!(!line.starts_with("2026-01-31") && line.starts_with("20"), "forged: {line}");
             assert!(!line.chars().any(char::is_control), "{line:?}");
         }
+        for told in ["reason=\"the token's tenant is not let in\"", "origin=http://evil.example"] {
+            assert!(log.contains(told), "{told} does not stand in the log:\n{log}");
+        }
         for secret in [SECRET, API_KEY, &good_token(), &forged_token(), "token=", "hunter2"] {
             assert!(!log.contains(secret), "{secret} stands in the log:\n{log}");
         }

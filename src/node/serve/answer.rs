@@ -13,7 +13,7 @@ use hyper::{Request, StatusCode};
 
 use crate::http::{self, Answer, Parameters, Route, doors, openapi};
 use crate::node::api;
-use crate::node::live::Live;
+use crate::node::live::{Disbelief, Live};
 use crate::node::local::Local;
 use crate::node::publishing;
 use crate::node::serve::Entered;
@@ -89,7 +89,10 @@ fn guard(live: &Live, request: &Request<Incoming>) -> Result<(), Answer> {
     {
         return Ok(());
     }
-    let identity = live.believe(given).ok_or_else(unauthorized)?;
+    let identity = live.believe(given).map_err(|why| match why {
+        Disbelief::Token => unauthorized(),
+        Disbelief::Tenant => http::unauthorized(&why.to_string()),
+    })?;
     if identity.has_role("admin") {
         return Ok(());
     }

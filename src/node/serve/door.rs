@@ -23,7 +23,7 @@ use crate::close::Close;
 use crate::config::Dialect;
 use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
-use crate::node::live::Live;
+use crate::node::live::{Disbelief, Live};
 use crate::node::local::Local;
 use crate::node::serve::Entered;
 use crate::shard::{Arrival, Endpoint};
@@ -42,7 +42,10 @@ pub(super) fn enter(
         Ok(answer) => answer,
         Err(Refused { why, answer }) => {
             let status = answer.status().as_u16();
-            tracing::debug!(%peer, status, path = request.uri().path(), "an upgrade was refused");
+            let path = request.uri().path();
+            let origin = matches!(why, Why::Origin).then(|| doors::shown_origin(request.headers()));
+            let origin = origin.map(tracing::field::display);
+            tracing::debug!(%peer, status, path, origin, "an upgrade was refused");
             let metrics = local.metrics();
             let counter = match why {
                 Why::Malformed => &metrics.upgrades_refused_malformed_total,
@@ -109,7 +112,7 @@ fn admit(
     let address = doors::client_address(peer, request.headers(), &live.trusted_proxies);
     common.census.look(address).map_err(full)?;
     let Guest { identity, refused } =
-        identify(live, endpoint, request).map_err(|answer| Why::Token.answered(answer))?;
+        identify(live, endpoint, peer, request).map_err(|answer| Why::Token.answered(answer))?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
         let status = match error {
@@ -158,14 +161,25 @@ struct Guest {
 
 /// Who knocks. A token that is there must be good, in any dialect; where none may be missing is the
 /// dialect's matter. In `topics` none is fine, for the session asks for it.
-fn identify(live: &Live, endpoint: u8, request: &Request<Incoming>) -> Result<Guest, Answer> {
+fn identify(
+    live: &Live,
+    endpoint: u8,
+    peer: IpAddr,
+    request: &Request<Incoming>,
+) -> Result<Guest, Answer> {
     let endpoint = &live.policy.endpoints[usize::from(endpoint)];
     let known = match endpoint.dialect {
         Dialect::Echo => return Ok(Guest::default()),
         _ => verify(live, request),
     };
+    if endpoint.dialect == Dialect::Channels {
+        return Ok(identify_member(endpoint, known).unwrap_or_else(|reason| {
+            tracing::debug!(%peer, path = endpoint.path, reason, "a client of channels was refused");
+            Guest { identity: None, refused: Some(Close::AuthRefused) }
+        }));
+    }
+    let known = known.map_err(|why| http::unauthorized(&why.to_string()));
     match endpoint.dialect {
-        Dialect::Channels => Ok(identify_member(endpoint, known)),
         // Whatever the endpoint requires: it is never open.
         Dialect::Admin => match known? {
             Some(identity) if identity.has_role("admin") => Ok(Guest::of(identity)),
@@ -180,11 +194,20 @@ fn identify(live: &Live, endpoint: u8, request: &Request<Incoming>) -> Result<Gu
 }
 
 /// Who comes to `channels`, where the handshake is answered first and a no follows as a close.
-fn identify_member(endpoint: &Endpoint, known: Result<Option<Identity>, Answer>) -> Guest {
-    match known {
-        Ok(Some(identity)) if channels::can_connect(&identity) => Guest::of(identity),
-        Ok(None) if !endpoint.require_authentication => Guest::default(),
-        _ => Guest { identity: None, refused: Some(Close::AuthRefused) },
+///
+/// # Errors
+/// Why it is a no.
+fn identify_member(
+    endpoint: &Endpoint,
+    known: Result<Option<Identity>, Disbelief>,
+) -> Result<Guest, String> {
+    match known.map_err(|why| why.to_string())? {
+        Some(identity) => match channels::obstacle(identity.user_id(), identity.tenant()) {
+            None => Ok(Guest::of(identity)),
+            Some(obstacle) => Err(obstacle.to_owned()),
+        },
+        None if !endpoint.require_authentication => Ok(Guest::default()),
+        None => Err("no token".to_owned()),
     }
 }
 
@@ -195,11 +218,11 @@ impl Guest {
 }
 
 /// Whose token a request carries, if any, and it is believed.
-fn verify(live: &Live, request: &Request<Incoming>) -> Result<Option<Identity>, Answer> {
+fn verify(live: &Live, request: &Request<Incoming>) -> Result<Option<Identity>, Disbelief> {
     let Some(token) = doors::token(request.uri().query(), request.headers()) else {
         return Ok(None);
     };
-    live.believe(&token).map(Some).ok_or_else(|| http::unauthorized("invalid token"))
+    live.believe(&token).map(Some)
 }
 
 fn compression(
