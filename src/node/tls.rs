@@ -9,11 +9,11 @@ mod session;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::{InconsistentKeys, ServerConfig};
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
+use rustls::{InconsistentKeys, ServerConfig};
 use thiserror::Error;
 
 use crate::config;
