@@ -68,8 +68,9 @@ pub const REVIEW_SLOTS_PER_TURN: u32 = 1024;
 /// Settings that may come one after the other while a shard looks at its connections; with more,
 /// what is left to a webhook stays only where the answer is remembered.
 pub const REVIEW_POLICIES_MAX: usize = 8;
-/// Subscriptions of these that it judges in one turn: some ten milliseconds.
-pub const REVIEW_STEPS_PER_TURN: usize = 16 << 10;
+/// Subscriptions of these that it judges in one turn: a millisecond with some ten rules, ten with
+/// hundreds.
+pub const REVIEW_STEPS_PER_TURN: usize = 2 << 10;
 /// Steps of work, a delivery or a place in the topic index each, that one read of a connection may
 /// cause before others get their turn: some ten milliseconds.
 pub const READ_STEPS_MAX: u64 = 1 << 20;

@@ -450,3 +450,39 @@ fn what_is_left_to_the_webhook_now_must_have_been_asked() {
     assert_eq!(world.heard(key), ["unsubscribed room.a"]);
     assert_eq!(world.heard(other), ["unsubscribed news.1"]);
 }
+
+#[test]
+fn a_no_ends_what_was_granted_before_and_silence_does_not() {
+    let mut world = World::new();
+    for (endpoint, subscribe, yes, no) in [
+        (
+            TOPICS,
+            r#"{"type":"subscribe","topic":"room.a"}"#,
+            &["subscribed room.a"][..],
+            &["unsubscribed room.a", "error room.a"][..],
+        ),
+        (
+            CHANNELS,
+            r#"{"type":"join_channel","data":{"channel":"room.a"}}"#,
+            &["channel_joined"],
+            &["channel_left", "error"],
+        ),
+    ] {
+        let key = world.open(endpoint);
+        let ask = |world: &mut World, answer| {
+            world.pass(TTL_MS);
+            world.say(key, &[subscribe]);
+            let asked = world.questions();
+            assert_eq!(asked.len(), 1);
+            world.answer(&asked[0], answer);
+            world.heard(key)
+        };
+        assert_eq!(ask(&mut world, YES), yes);
+        let subscribed = world.metrics.subscriptions.get();
+        assert_eq!(ask(&mut world, Err(Unanswered::Failed)).len(), 1);
+        assert_eq!(world.metrics.subscriptions.get(), subscribed, "nobody said no");
+        assert_eq!(ask(&mut world, NO), no);
+        assert_eq!(world.metrics.subscriptions.get(), subscribed - 1);
+        assert_eq!(ask(&mut world, NO), no[1..]);
+    }
+}

@@ -20,6 +20,7 @@ const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "echo"];
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
 const U32_MAX: u64 = u32::MAX as u64;
 /// Bytes: what a frame or an outbox may be allowed at most.
 const BYTES_MAX: u64 = 1 << 28;
@@ -184,7 +185,7 @@ pub static SETTINGS: &[Setting] = &[
     word("rule.decide", "allow", Decision::WORDS).about("what the first matching rule says"),
     unset("webhook.url", WEBHOOK_URL).about("asked by rules that say webhook"),
     unset("webhook.secret", Kind::Secret).about("signs the questions"),
-    Setting::int("webhook.timeout_ms", 2000, 10, HOUR_MS)
+    Setting::int("webhook.timeout_ms", 2000, 10, MINUTE_MS)
         .unit("ms")
         .about("no answer by then is a no"),
     Setting::int("webhook.cache_ttl_s", 30, 0, 86_400)

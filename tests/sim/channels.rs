@@ -137,6 +137,12 @@ impl Client {
                     why => self.on_refusal(why, ledger, rules),
                 }
             }
+            "channel_left" if data["reason"].is_string() => {
+                assert!(rules.setting.is_asked(self.endpoint), "a webhook's no ends it alone");
+                assert_eq!(data["reason"], "forbidden");
+                let name = data["channel"].as_str().expect("a channel");
+                assert!(self.view.remove(name).is_some(), "{name} was joined");
+            }
             kind => self.on_channels_answer(kind, data, ledger, rules),
         }
     }

@@ -23,8 +23,10 @@ const _: () = assert!(TOPICS_PER_REQUEST_MAX <= u16::MAX as usize);
 pub(in crate::shard) enum Word {
     /// It may.
     Allowed,
-    /// It may not, or nobody said that it may.
+    /// It may not.
     Denied,
+    /// It may not, as nobody said that it may.
+    Unanswered,
     /// It was not asked: too many questions are open.
     NoRoom,
     /// It was not asked: the connection has as many subscriptions as it may have.
@@ -167,7 +169,8 @@ impl Places {
         }
         let word = match answer {
             Ok(true) => Word::Allowed,
-            Ok(false) | Err(Unanswered::Failed) => Word::Denied,
+            Ok(false) => Word::Denied,
+            Err(Unanswered::Failed) => Word::Unanswered,
             Err(Unanswered::NoRoom) => Word::NoRoom,
         };
         let State::Asked(underway) = std::mem::replace(&mut place.state, State::Settled(word))
@@ -199,7 +202,7 @@ impl Places {
 
     fn deny(&mut self, which: impl Fn(&State) -> bool) {
         for place in self.list.iter_mut().filter(|place| which(&place.state)) {
-            place.state = State::Settled(Word::Denied);
+            place.state = State::Settled(Word::Unanswered);
         }
     }
 

@@ -75,7 +75,7 @@ impl Hub {
         scratch: &mut Scratch,
     ) {
         match dialect::decode(text, scratch) {
-            Ok(Command::Join { channel }) => self.join(conn, channel, places),
+            Ok(Command::Join { channel }) => self.join(now, conn, channel, places),
             Ok(Command::Send { channel, message }) => {
                 self.send_message(now, conn, channel, message, places);
             }
@@ -103,7 +103,7 @@ impl Hub {
                     return self.deny(conn, ACCESS_DENIED);
                 }
                 if let Some(places) = self.consult(now, conn, text, Action::Subscribe, &[channel]) {
-                    self.join(conn, channel, &places);
+                    self.join(now, conn, channel, &places);
                 }
             }
             Command::Send { channel, message } => {
@@ -121,8 +121,8 @@ impl Hub {
         }
     }
 
-    fn join(&mut self, conn: u32, channel: &str, places: &Places) {
-        match self.subscribe(conn, channel, places.of(0)) {
+    fn join(&mut self, now: Now, conn: u32, channel: &str, places: &Places) {
+        match self.subscribe(now, conn, channel, places.of(0)) {
             Ok(()) => self.reply(conn, |out| dialect::joined(out, channel)),
             Err(Refusal::Forbidden) => self.deny(conn, ACCESS_DENIED),
             Err(refusal) => self.deny(conn, &refusal.to_string()),

@@ -103,11 +103,14 @@ impl Hub {
             let pattern = Pattern::checked(name);
             match verdict(policy, slot, Action::Subscribe, pattern) {
                 Verdict::Allow => true,
-                Verdict::Ask => {
-                    (in_review && review.was_asked(slot, pattern))
-                        || asking.remembered(now, slot, Action::Subscribe, pattern) == Some(true)
+                Verdict::Ask
+                    if (in_review && review.was_asked(slot, pattern))
+                        || asking.remembered(now, slot, Action::Subscribe, pattern)
+                            == Some(true) =>
+                {
+                    true
                 }
-                Verdict::Deny => is_own_notification(policy, slot, name),
+                Verdict::Ask | Verdict::Deny => is_own_notification(policy, slot, name),
             }
         };
         let mut withdrawn: Vec<Box<str>> = Vec::new();
@@ -127,10 +130,26 @@ impl Hub {
         }
     }
 
-    /// Subscribes a connection, if it may; `asked` is what a webhook says.
-    fn subscribe(&mut self, conn: u32, topic: &str, asked: Option<Word>) -> Result<(), Refusal> {
+    /// Subscribes a connection, if it may; `asked` is what a webhook says. Its no ends what it
+    /// granted before.
+    fn subscribe(
+        &mut self,
+        now: Now,
+        conn: u32,
+        topic: &str,
+        asked: Option<Word>,
+    ) -> Result<(), Refusal> {
         let pattern = Pattern::parse(topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
-        self.judge(conn, Action::Subscribe, pattern, asked)?;
+        let judged = self.judge(conn, Action::Subscribe, pattern, asked);
+        if judged == Err(Refusal::Forbidden)
+            && asked == Some(Word::Denied)
+            && self.topics.is_subscribed(conn, topic)
+            && !is_own_notification(&self.policy, &self.slots[conn], topic)
+        {
+            self.unsubscribe(conn, topic)?;
+            self.tell(now, conn, Notice::Withdrawn { topic });
+        }
+        judged?;
         self.enter(conn, pattern)
     }
 
@@ -215,7 +234,7 @@ impl Hub {
                 Some(Word::NoRoom) => Err(Refusal::Overloaded),
                 Some(Word::NoPlace) => Err(Refusal::TooManySubscriptions),
                 // Not asked: the rules are others than when it was looked what is to be asked.
-                Some(Word::Denied) | None => Err(Refusal::Forbidden),
+                Some(Word::Denied | Word::Unanswered) | None => Err(Refusal::Forbidden),
             },
         }
     }

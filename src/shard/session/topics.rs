@@ -119,7 +119,7 @@ impl Hub {
         places: &Places,
     ) {
         for (name, topic) in topics.as_slice().iter().enumerate() {
-            match self.subscribe(conn, topic, places.of(name)) {
+            match self.subscribe(now, conn, topic, places.of(name)) {
                 Ok(()) => self.reply(conn, |out| {
                     dialect::subscribed(out, id, topic, now.wall);
                 }),
