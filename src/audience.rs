@@ -4,7 +4,7 @@
 //! is connected. User ids are unique within a tenant only, so a user is named with the tenant.
 //! Contract: protocols.md section 4 and section 11 "HTTP API".
 
-use crate::mail::ConnKey;
+use crate::connection::ConnKey;
 
 /// Connections of a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,23 +1,38 @@
-//! A connection's name for the outside: what clients of the `channels` dialect, the HTTP API and
-//! the operator call it by.
+//! What a connection is called: within its shard, within the process, and for the outside, where
+//! clients of the `channels` dialect, the HTTP API and the operator name it.
 //!
-//! Thirty-two hexadecimal digits: the node's number, the shard, the slot and its generation.
-//! Whoever has the name knows where to look; no table is kept, and a name is never given twice by
-//! one node.
-//! Contract: protocols.md sections 4 and 7.
+//! For the outside that is thirty-two hexadecimal digits: the node's number, the shard, the slot and
+//! its generation. Whoever has the name knows where to look; no table is kept, and a name is never
+//! given twice by one node. Contract: protocols.md sections 4 and 7.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::mail::{Address, ConnKey};
-
 /// Bits of a node's number in a connection's name.
 const NODE_BITS: u32 = 56;
 /// Characters of a connection's name.
 const DIGITS: usize = 32;
 const HEX: [u8; 16] = *b"0123456789abcdef";
+
+/// A connection's name within its shard: the slot and which of the slot's tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnKey {
+    /// The slot's number.
+    pub index: u32,
+    /// How many connections held the slot before.
+    pub generation: u32,
+}
+
+/// A connection's name within the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// The shard that owns it.
+    pub shard: u8,
+    /// Its name there.
+    pub conn: ConnKey,
+}
 
 /// A connection of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,26 +8,9 @@
 use std::sync::Arc;
 
 use crate::audience::Audience;
+use crate::connection::{Address, ConnKey};
 use crate::message::{Message, Position};
 use crate::query::{Found, Query};
-
-/// A connection's name within its shard: the slot and which of the slot's tenants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnKey {
-    /// The slot's number.
-    pub index: u32,
-    /// How many connections held the slot before.
-    pub generation: u32,
-}
-
-/// A connection's name within the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Address {
-    /// The shard that owns it.
-    pub shard: u8,
-    /// Its name there.
-    pub conn: ConnKey,
-}
 
 /// Where the number of deliveries of a publish, or the answer to a question, is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

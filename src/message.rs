@@ -178,7 +178,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{Address, ConnKey};
+    use crate::connection::{Address, ConnKey};
 
     #[test]
     fn a_copy_shows_what_it_was_made_from() {

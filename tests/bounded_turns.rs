@@ -8,12 +8,13 @@ use std::sync::Arc;
 use shardwire::audience::Audience;
 use shardwire::auth::Rules;
 use shardwire::config::Dialect;
+use shardwire::connection::ConnKey;
 use shardwire::interest::{Interest, ShardSet};
 use shardwire::limits::{
     DEADLINES_PER_TURN_MAX, ENDS_PER_TURN_MAX, INQUIRIES_MAX, MAILS_PER_TURN_MAX, PING_INTERVAL_MS,
     READ_STEPS_MAX,
 };
-use shardwire::mail::{ConnKey, Mail, Receipt, Request};
+use shardwire::mail::{Mail, Receipt, Request};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::query::Query;

@@ -75,8 +75,8 @@ fn an_admin_of_a_tenant_that_is_inactive_now_is_no_admin() {
     idle.policy.tenants = Tenants::new(None, &["acme".to_owned()]);
     node.reloader().reload(idle).unwrap();
     for asked in [&stats, &(upgrade(&token) + "Host: x")] {
-        let (status, answer) = ask(&node, asked);
-        assert_eq!(status, 401);
+        let (code, answer) = ask(&node, asked);
+        assert_eq!(code, 401);
         assert!(answer.contains("the token's tenant is not let in"), "{answer}");
     }
     assert_eq!(ask(&node, &stats.replace(&token, "key")).0, 200);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use shardwire::auth::Rules;
 use shardwire::config::Dialect;
+use shardwire::connection::ConnKey;
 use shardwire::interest::Interest;
 use shardwire::limits::CLOSE_WAIT_MS;
-use shardwire::mail::ConnKey;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};

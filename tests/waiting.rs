@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use shardwire::auth::{Asked, Rules};
 use shardwire::config::{Action, Decision, Dialect, RuleSetting};
+use shardwire::connection::ConnKey;
 use shardwire::interest::Interest;
 use shardwire::limits::{ANSWER_LATE_MS, QUESTIONS_PER_CONNECTION_MAX, TICK_MS};
-use shardwire::mail::{Answer, ConnKey, Unanswered};
+use shardwire::mail::{Answer, Unanswered};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};

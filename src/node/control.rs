@@ -163,8 +163,8 @@ mod tests {
     use super::*;
     use crate::auth::Question;
     use crate::config::{Action, WebhookSettings};
-    use crate::connection::ConnectionId;
-    use crate::mail::{Address, Answer, ConnKey, QuestionTicket};
+    use crate::connection::{Address, ConnKey, ConnectionId};
+    use crate::mail::{Answer, QuestionTicket};
     use crate::mailbox::Wake;
     use crate::node::clock;
 

@@ -18,8 +18,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
+use crate::connection::ConnKey;
 use crate::limits::{LAST_FLUSHES_MAX, READ_BUFFER_BYTES, RETRY_MS, SLEEP_MS_MAX};
-use crate::mail::{ConnKey, Unanswered};
+use crate::mail::Unanswered;
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::clock;

@@ -16,8 +16,8 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
+use crate::connection::ConnKey;
 use crate::limits::{EVENTS_PER_TURN_MAX, READ_BUFFER_BYTES};
-use crate::mail::ConnKey;
 use crate::mailbox::Wake;
 use crate::node::census::Census;
 use crate::node::tls::Session;

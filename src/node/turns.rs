@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use ahash::RandomState;
 
 use crate::auth::Asked;
-use crate::mail::Address;
+use crate::connection::Address;
 
 /// Questions by connection. No queue is empty, and each is once in `order`.
 #[derive(Debug, Default)]
@@ -60,8 +60,8 @@ mod tests {
     use super::*;
     use crate::auth::Question;
     use crate::config::Action;
-    use crate::connection::ConnectionId;
-    use crate::mail::{ConnKey, QuestionTicket};
+    use crate::connection::{ConnKey, ConnectionId};
+    use crate::mail::QuestionTicket;
 
     fn asked(shard: u8, index: u32, place: u16) -> Asked {
         let conn = ConnKey { index, generation: 0 };

@@ -287,7 +287,7 @@ fn topic_text(topic: &str, subscribers: u64, connections: u64, place: Option<Pos
 mod tests {
     use super::super::Cursor;
     use super::*;
-    use crate::mail::{Address, ConnKey};
+    use crate::connection::{Address, ConnKey};
     use crate::time::{Now, Timestamp};
     use crate::topic::{TopicBounds, TopicError};
 

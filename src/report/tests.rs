@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::close::Refusal;
-use crate::mail::{Address, ConnKey};
+use crate::connection::{Address, ConnKey};
 use crate::message::{Message, Position, Publication};
 use crate::query::{ConnectionFacts, Found, Present, Query};
 use crate::time::Timestamp;

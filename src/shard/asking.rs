@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use crate::auth::{self, Answers, Asked, Identity, Verdict};
 use crate::config::{Action, Dialect};
-use crate::connection::ConnectionId;
+use crate::connection::{Address, ConnKey, ConnectionId};
 use crate::limits::{ANSWER_LATE_MS, QUESTIONS_MAX, WAITING_BYTES_MAX};
-use crate::mail::{Address, Answer, ConnKey, QuestionTicket, Unanswered};
+use crate::mail::{Answer, QuestionTicket, Unanswered};
 use crate::metrics::ShardMetrics;
 use crate::shard::hub::Hub;
 use crate::shard::session::verdict;

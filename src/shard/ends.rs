@@ -7,8 +7,8 @@
 //! 7.1.1). Phases: `slot.rs`.
 
 use crate::close::Close;
+use crate::connection::ConnKey;
 use crate::limits::{CLOSE_WAIT_MS, ENDS_PER_TURN_MAX};
-use crate::mail::ConnKey;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::{Droppable, Port};
 use crate::shard::slot::Phase;

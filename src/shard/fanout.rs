@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use crate::close::Refusal;
+use crate::connection::{Address, ConnKey};
 use crate::interest::home_of;
-use crate::mail::{Address, ConnKey, Delivery, Mail, Receipt, Request};
+use crate::mail::{Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
 use crate::shard::encoder::Encoded;
 use crate::shard::history::setting_for;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use crate::auth::Identity;
 use crate::close::Close;
+use crate::connection::ConnKey;
 use crate::interest::OwnInterest;
-use crate::mail::ConnKey;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
 use crate::origin::OriginMark;

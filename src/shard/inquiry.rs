@@ -10,9 +10,10 @@ use std::sync::Arc;
 use ahash::RandomState;
 
 use crate::close::Refusal;
+use crate::connection::ConnKey;
 use crate::interest::ShardSet;
 use crate::limits::INQUIRIES_MAX;
-use crate::mail::{ConnKey, Delivery, Mail, Receipt, Request};
+use crate::mail::{Delivery, Mail, Receipt, Request};
 use crate::query::{Found, Query};
 use crate::shard::hub::Hub;
 use crate::time::Now;

@@ -261,7 +261,7 @@ mod tests {
 
     use super::*;
     use crate::auth::IdentityParts;
-    use crate::mail::ConnKey;
+    use crate::connection::ConnKey;
     use crate::shard::slot::Slot;
     use crate::shard::timers::Tick;
     use crate::topic::TopicBounds;

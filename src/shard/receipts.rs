@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
+use crate::connection::ConnKey;
 use crate::limits::RECEIPTS_MAX;
-use crate::mail::ConnKey;
 use crate::message::Position;
 
 /// A publish whose deliveries are counted.

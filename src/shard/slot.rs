@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use crate::auth::Identity;
-use crate::mail::ConnKey;
+use crate::connection::ConnKey;
 use crate::origin::OriginMark;
 use crate::shard::asking::Aside;
 use crate::shard::outbox::{Backlog, Pending};

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use shardwire::announcement;
 use shardwire::auth::IdentityParts;
 use shardwire::close::Refusal;
-use shardwire::connection::ConnectionId;
+use shardwire::connection::{Address, ConnKey, ConnectionId};
 use shardwire::http::say::{Reach, To};
 use shardwire::http::{Parameters, Route};
-use shardwire::mail::{Address, ConnKey};
 use shardwire::report::{Around, Plan, Step, Wanted};
 use shardwire::topic::TopicBounds;
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::json;
 use shardwire::auth::{Rules, TokenSettings, Verifier};
 use shardwire::config::{Action, Decision, Dialect, RuleSetting};
+use shardwire::connection::ConnKey;
 use shardwire::interest::Interest;
 use shardwire::limits::{REVIEW_SLOTS_PER_TURN, REVIEW_STEPS_PER_TURN};
-use shardwire::mail::ConnKey;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::origin::{OriginMark, Origins, Site};
@@ -163,6 +163,7 @@ fn settings_that_come_meanwhile_begin_it_anew() {
 
 #[test]
 fn who_comes_in_meanwhile_is_held_against_the_settings_of_now() {
+    const NOWHERE: Site<'_> = Site { host: None, tls: false };
     let keys = |secret: &str| {
         let settings = TokenSettings { secret: Some(secret.into()), ..TokenSettings::default() };
         Some(Verifier::new(&settings).unwrap())
@@ -172,7 +173,6 @@ fn who_comes_in_meanwhile_is_held_against_the_settings_of_now() {
         let token = token("old", &json!({"sub":"u","tenantId":tenant}));
         Arrival { identity: Some(old.verify(&token, NOW.wall).unwrap()), ..arrival() }
     };
-    const NOWHERE: Site<'_> = Site { host: None, tls: false };
     let page = || Arrival { origin: OriginMark::new("https://b.example", NOWHERE), ..arrival() };
     let tenants = shardwire::auth::Tenants::new(None, &["idle".to_owned()]);
     let one = Origins::only(&["https://a.example"]);

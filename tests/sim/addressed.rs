@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use shardwire::audience::Audience;
-use shardwire::mail::ConnKey;
+use shardwire::connection::ConnKey;
 
 use super::client::Client;
 use super::setting::{ADMIN, ECHO, GUARDED};

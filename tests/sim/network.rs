@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use shardwire::mail::{Address, ConnKey};
+use shardwire::connection::{Address, ConnKey};
 use shardwire::shard::{Port, Sent};
 
 use super::random::Random;

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use shardwire::connection::ConnKey;
 use shardwire::connection::ConnectionId;
-use shardwire::mail::ConnKey;
 use shardwire::shard::{Port, Sent};
 
 use super::script::Frame;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use shardwire::audience::Audience;
 use shardwire::close::Close;
-use shardwire::connection::ConnectionId;
+use shardwire::connection::{Address, ConnectionId};
 use shardwire::interest::Interest;
-use shardwire::mail::{Address, Delivery, Mail};
+use shardwire::mail::{Delivery, Mail};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::{Position, Publication};
 use shardwire::metrics::ShardMetrics;

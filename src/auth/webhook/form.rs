@@ -126,7 +126,7 @@ fn milliseconds(seconds: f64) -> u64 {
 mod tests {
     use super::*;
     use crate::config::Action;
-    use crate::mail::{Address, ConnKey};
+    use crate::connection::{Address, ConnKey};
 
     fn connection() -> ConnectionId {
         let conn = ConnKey { index: 1, generation: 2 };

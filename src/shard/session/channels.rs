@@ -7,8 +7,7 @@
 use crate::auth::channels::is_notification_type;
 use crate::close::{Close, Refusal};
 use crate::config::{Action, Dialect};
-use crate::connection::ConnectionId;
-use crate::mail::Address;
+use crate::connection::{Address, ConnectionId};
 use crate::message::Publish;
 use crate::shard::asking::Places;
 use crate::shard::hub::Hub;

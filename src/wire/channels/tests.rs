@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::connection::ConnectionId;
+use crate::connection::{Address, ConnKey, ConnectionId};
 use crate::limits::{ECHOED_TYPE_BYTES_MAX, TOPICS_PER_REQUEST_MAX};
-use crate::mail::{Address, ConnKey};
 use crate::message::Publication;
 use crate::time::Timestamp;
 use crate::wire::json::Scratch;

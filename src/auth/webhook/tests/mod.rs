@@ -13,8 +13,8 @@ use hyper::header::HeaderMap;
 
 use super::*;
 use crate::config::Action;
+use crate::connection::{Address, ConnKey};
 use crate::limits::WEBHOOK_ANSWER_BYTES_MAX;
-use crate::mail::{Address, ConnKey};
 use crate::time::Timestamp;
 use server::{Reply, Seen, Server};
 
