@@ -6,7 +6,9 @@
 
 use super::grammar;
 use super::setting::{Kind, Preset, Setting};
-use super::words::{Action, BusAdapter, Decision, LogFormat, LogLevel, SlowConsumerPolicy};
+use super::words::{
+    Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
+};
 use crate::limits;
 
 /// The signature algorithms of tokens (RFC 7518 section 3.1, RFC 8037).
@@ -14,9 +16,6 @@ pub(super) const ALGORITHMS: &[&str] = &[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384",
     "PS512", "EdDSA",
 ];
-
-/// The dialects that this version speaks.
-const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "echo"];
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -153,13 +152,7 @@ pub static SETTINGS: &[Setting] = &[
     .unit("bytes")
     .about("smaller messages are sent as they are"),
     Setting::new("endpoint.path", PATH, Preset::Required).about("where it is, exactly").restart(),
-    Setting::new(
-        "endpoint.dialect",
-        Kind::Word { words: DIALECTS, absent: &["socketio"] },
-        Preset::Text("topics"),
-    )
-    .about("the protocol spoken there")
-    .restart(),
+    word("endpoint.dialect", "topics", Dialect::WORDS).about("the protocol spoken there").restart(),
     Setting::flag("endpoint.require_authentication", true)
         .about("false: who brings no token is let in as anonymous")
         .restart(),

@@ -20,8 +20,13 @@ use crate::topic::TopicBounds;
 /// What `--dev` listens on unless told otherwise.
 const DEV_HOST: &str = "127.0.0.1";
 /// The endpoint table while none is configured (protocols.md section 1).
-const DEFAULT_ENDPOINTS: [(&str, &str); 4] =
-    [("/ws", "topics"), ("/events", "events"), ("/channels", "channels"), ("/ws/admin", "admin")];
+const DEFAULT_ENDPOINTS: [(&str, &str); 5] = [
+    ("/ws", "topics"),
+    ("/events", "events"),
+    ("/channels", "channels"),
+    ("/ws/admin", "admin"),
+    ("/socket.io/", "socketio"),
+];
 
 /// Works out what follows from other settings: the endpoints, and what `--dev` means.
 pub(super) fn settle(

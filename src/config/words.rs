@@ -76,6 +76,8 @@ words! {
         Channels = "channels",
         /// For operators (protocols.md section 11).
         Admin = "admin",
+        /// Socket.IO over Engine.IO (protocols.md section 5).
+        SocketIo = "socketio",
         /// Every message back as it came, for conformance suites; no broker behind it.
         Echo = "echo",
     }

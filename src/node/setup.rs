@@ -298,6 +298,7 @@ fn rules(settings: &Settings, dialect: Dialect) -> Result<Rules, SetupError> {
         Dialect::Topics | Dialect::Echo => Rules::defaults(DialectRules::Topics, webhook),
         Dialect::Events => Rules::defaults(DialectRules::Events, webhook),
         Dialect::Channels => Rules::defaults(DialectRules::Channels, webhook),
+        Dialect::SocketIo => Rules::defaults(DialectRules::SocketIo, webhook),
         // There are no topics behind it: nothing is allowed.
         Dialect::Admin => Rules::compile(&[], webhook).map_err(SetupError::Rules)?,
     })

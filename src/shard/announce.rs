@@ -80,7 +80,8 @@ impl Hub {
                 continue;
             }
             let endpoint = &policy.endpoints[usize::from(slot.endpoint)];
-            let is_mute = matches!(endpoint.dialect, Dialect::Echo | Dialect::Admin);
+            let is_mute =
+                matches!(endpoint.dialect, Dialect::Echo | Dialect::Admin | Dialect::SocketIo);
             if is_mute || endpoint.require_authentication && slot.identity.is_none() {
                 continue;
             }

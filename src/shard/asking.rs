@@ -313,7 +313,9 @@ impl Hub {
                 self.on_topics_answered(now, conn, &text, &places, scratch);
             }
             Dialect::Channels => self.on_channels_answered(now, conn, &text, &places, scratch),
-            Dialect::Admin | Dialect::Echo => unreachable!("it asks no webhook"),
+            Dialect::Admin | Dialect::Echo | Dialect::SocketIo => {
+                unreachable!("it asks no webhook")
+            }
         }
         self.rearm(now, conn);
     }

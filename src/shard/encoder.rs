@@ -32,8 +32,8 @@ const FORMS: [Form; 3] = [topics::delivery, events::delivery, channels::delivery
 /// The lane of a connection.
 pub(super) fn lane_of(dialect: Dialect, compression: Option<Accepted>) -> u8 {
     let form = match dialect {
-        // The last two are delivered nothing.
-        Dialect::Topics | Dialect::Echo | Dialect::Admin => 0,
+        // The last three are delivered nothing.
+        Dialect::Topics | Dialect::Echo | Dialect::Admin | Dialect::SocketIo => 0,
         Dialect::Events => 1,
         Dialect::Channels => 2,
     };

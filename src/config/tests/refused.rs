@@ -202,7 +202,6 @@ fn what_this_version_does_not_have() {
         ("[rabbitmq]\nurl = 'amqp://h'", "RabbitMQ"),
         ("[socketio]\nrecovery_ms = 1", "Socket.IO"),
         ("[socketio.events]\nmessage = 'm'", "Socket.IO"),
-        ("[[endpoint]]\npath = '/s'\ndialect = 'socketio'", "socketio"),
     ] {
         let problem = only(&toml(text));
         let end = format!("this version does not have {feature}");

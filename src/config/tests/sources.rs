@@ -24,6 +24,7 @@ fn the_defaults_are_those_of_the_contract() {
         endpoint("/events", Dialect::Events),
         endpoint("/channels", Dialect::Channels),
         endpoint("/ws/admin", Dialect::Admin),
+        endpoint("/socket.io/", Dialect::SocketIo),
     ];
     assert_eq!(settings.endpoints, endpoints);
     assert_eq!(settings.auth.key, AuthKey::Generated);
@@ -178,10 +179,11 @@ fn the_first_endpoint_is_renamed() {
     let renamed = |given: Given| -> Vec<String> {
         given.settings().endpoints.into_iter().map(|endpoint| endpoint.path).collect()
     };
-    assert_eq!(renamed(env(&[path])), ["/socket", "/events", "/channels", "/ws/admin"]);
+    let others = ["/events", "/channels", "/ws/admin", "/socket.io/"];
+    assert_eq!(renamed(env(&[path])), [&["/socket"], &others[..]].concat());
     // A default path yields to the one that was asked for.
     let taken = renamed(env(&[("WEBSOCKET_PATH", "/events")]));
-    assert_eq!(taken, ["/events", "/channels", "/ws/admin"]);
+    assert_eq!(taken, others);
     let dialects = env(&[("WEBSOCKET_PATH", "/events")]).settings().endpoints;
     assert_eq!(dialects[0].dialect, Dialect::Topics);
     assert_eq!(renamed(Given { env: vec![path], ..toml(LISTS_GIVEN) }), ["/socket", "/b"]);

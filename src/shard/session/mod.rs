@@ -57,6 +57,7 @@ impl Hub {
             Dialect::Topics | Dialect::Events => self.on_topics(now, conn, text, payload, scratch),
             Dialect::Channels => self.on_channels(now, conn, text, payload, scratch),
             Dialect::Admin => self.on_admin(now, conn, payload, scratch),
+            Dialect::SocketIo => {}
         }
     }
 

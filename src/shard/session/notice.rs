@@ -36,7 +36,7 @@ impl Hub {
         self.metrics.refusals_total.add(u64::from(matches!(notice, Notice::Refused { .. })));
         match self.dialect(conn) {
             // It has no message to say so with.
-            Dialect::Echo => {}
+            Dialect::Echo | Dialect::SocketIo => {}
             Dialect::Channels => self.reply(conn, |out| match notice {
                 Notice::AuthExpired => channels::auth_expired(out, at),
                 Notice::Withdrawn { topic } => channels::left(out, topic, Some("forbidden")),
