@@ -29,6 +29,7 @@ use shardwire::limits::{PING_INTERVAL_MS, TICK_MS};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 #[global_allocator]
@@ -262,6 +263,7 @@ impl Crowd {
             seed: 1,
             node: 1,
             all_metrics: Arc::from([Arc::clone(&metrics)]),
+            secrets: Box::new(NotSecret(1)),
         };
         let shard = Shard::new(parts, now);
         Self { shard, metrics, sink: Sink::default(), keys, now, heap_before }

@@ -23,6 +23,7 @@ use shardwire::mailbox::{Mailbox, Post, Wake};
 use shardwire::message::{Message, Publication};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 use shardwire::wire::frame::{self, OpCode};
 use shardwire::wire::topics;
@@ -86,6 +87,7 @@ impl Bench {
             seed: 1,
             node: 1,
             all_metrics: Arc::from([metrics]),
+            secrets: Box::new(NotSecret(1)),
         };
         let mut shard = Shard::new(parts, NOW);
         let publisher = shard.open(NOW, arrival());

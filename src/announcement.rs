@@ -21,7 +21,7 @@ const EVENT: &str = "\"notification\"";
 /// and it need not be well formed as a topic.
 pub fn topic_of(audience: &Audience) -> String {
     match audience {
-        Audience::Everyone | Audience::Connection(_) => "broadcast".into(),
+        Audience::Everyone | Audience::Connection(_) | Audience::Socket(_) => "broadcast".into(),
         Audience::Tenant(tenant) => format!("tenant.{tenant}"),
         Audience::User { user, .. } => format!("user.{user}.notifications"),
     }

@@ -5,6 +5,7 @@
 //! Contract: protocols.md section 4 and section 11 "HTTP API".
 
 use crate::connection::ConnKey;
+use crate::sid::Sid;
 
 /// Connections of a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,4 +23,6 @@ pub enum Audience {
     },
     /// One, on the shard that is asked.
     Connection(ConnKey),
+    /// A Socket.IO socket, on the shard that its name says.
+    Socket(Sid),
 }

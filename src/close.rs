@@ -52,11 +52,19 @@ pub enum Close {
     AuthRefused,
     /// The settings changed, and do not let the connection in any more.
     Withdrawn,
+    /// A packet of Engine.IO or Socket.IO that is none, or comes at a wrong time.
+    Parse,
+    /// An engine on which no namespace was connected within the time for it.
+    ConnectDeadline,
+    /// Two polls or two posts of one session at a time.
+    Overlap,
+    /// A WebSocket that was to take over from a polling session, and does not.
+    UpgradeFailed,
 }
 
 impl Close {
     /// Every row of the table, in the order of [`Close::index`].
-    pub const ALL: [Close; 15] = [
+    pub const ALL: [Close; 19] = [
         Close::Normal,
         Close::Shutdown,
         Close::Protocol,
@@ -72,6 +80,10 @@ impl Close {
         Close::RateAbuse,
         Close::AuthRefused,
         Close::Withdrawn,
+        Close::Parse,
+        Close::ConnectDeadline,
+        Close::Overlap,
+        Close::UpgradeFailed,
     ];
 
     /// Its row, for an array of counters.
@@ -124,6 +136,10 @@ impl Close {
             Close::RateAbuse => (4429, "rate limit abuse", Fault::Client, false),
             Close::AuthRefused => (1000, "Authentication failed", Fault::Client, false),
             Close::Withdrawn => (1008, "not allowed any more", Fault::None, true),
+            Close::Parse => (1000, "parse error", Fault::Client, true),
+            Close::ConnectDeadline => (1000, "connect deadline", Fault::Client, true),
+            Close::Overlap => (1000, "overlapping requests", Fault::Client, true),
+            Close::UpgradeFailed => (1000, "upgrade failed", Fault::Client, true),
         }
     }
 }
@@ -187,6 +203,12 @@ pub enum Refusal {
     /// The broker is shutting down.
     #[error("Server is shutting down")]
     ShuttingDown,
+    /// A room whose name is no topic's.
+    #[error("Invalid room")]
+    InvalidRoom,
+    /// A room that the socket has not joined.
+    #[error("Not a member of the room")]
+    NotAMember,
     /// A queue between shards is full; nothing was published.
     #[error("Server is overloaded")]
     Overloaded,
@@ -204,9 +226,10 @@ impl Refusal {
             | Refusal::IllTyped(_)
             | Refusal::TopicAndTopics
             | Refusal::BadTopic(_)
+            | Refusal::InvalidRoom
             | Refusal::OverWindow => 400,
             Refusal::Unauthenticated => 401,
-            Refusal::Forbidden | Refusal::TooManySubscriptions => 403,
+            Refusal::Forbidden | Refusal::NotAMember | Refusal::TooManySubscriptions => 403,
             Refusal::NotFound => 404,
             Refusal::TooLarge => 413,
             Refusal::RateLimited { .. } => 429,

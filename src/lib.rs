@@ -12,7 +12,7 @@
 //! | edges | [`http`]: routes, headers, reports | root words |
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
-//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`], [`origin`], [`address`] | each other |
+//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`], [`origin`], [`address`], [`sid`], [`polling`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
@@ -78,10 +78,12 @@ pub mod message;
 pub mod metrics;
 pub mod node;
 pub mod origin;
+pub mod polling;
 pub mod process;
 pub mod query;
 pub mod report;
 pub mod shard;
+pub mod sid;
 pub mod time;
 pub mod topic;
 pub mod wire;

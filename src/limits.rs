@@ -15,6 +15,26 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_MAX: usize = 1000;
+/// Milliseconds between the pings of an engine.
+pub const ENGINE_PING_INTERVAL_MS: u64 = 25_000;
+/// Milliseconds in which an engine's client must answer a ping.
+pub const ENGINE_PING_TIMEOUT_MS: u64 = 20_000;
+/// Bytes of a Socket.IO message with its attachments, and of the body of a polling request.
+pub const ENGINE_PAYLOAD_BYTES_MAX: usize = 1_000_000;
+/// Milliseconds in which a WebSocket must have taken over from a polling session.
+pub const UPGRADE_MS: u64 = 10_000;
+/// Milliseconds in which an engine must have connected a namespace.
+pub const CONNECT_MS: u64 = 45_000;
+/// Milliseconds in which a polling session that is over can be told so.
+pub const POLL_CLOSE_MS: u64 = 30_000;
+/// Bytes of the body of one poll; one record is always taken, whatever its size.
+pub const POLL_BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of bodies that wait to be carried out, of all polling sessions of a shard.
+pub const INPUT_BYTES_MAX: usize = 64 << 20;
+/// Answers to polling requests of one turn that a shard keeps room for.
+pub const ENGINE_REPLIES_KEPT: usize = 64;
+/// Attachments of one Socket.IO packet.
+pub const ATTACHMENTS_MAX: u8 = 10;
 /// Topics whose matching patterns a shard remembers: slots of a direct-mapped cache.
 pub const MATCH_CACHE_SLOTS: usize = 4096;
 /// Matching patterns that a shard remembers of one topic; of a topic with more it remembers none.

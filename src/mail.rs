@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::audience::Audience;
 use crate::connection::{Address, ConnKey};
 use crate::message::{Message, Position};
+use crate::polling::{Asked, HttpReply};
 use crate::query::{Found, Query};
+use crate::sid::Sid;
 
 /// Where the number of deliveries of a publish, or the answer to a question, is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,32 @@ pub enum Delivery {
         /// What.
         found: Box<Found>,
     },
+    /// A request that came to another shard is for your session; to be answered with
+    /// [`Delivery::HttpReply`]. Never a post: that may publish, and is a request.
+    Http {
+        /// The session.
+        sid: Sid,
+        /// What is wanted of it.
+        asked: Asked,
+        /// Who awaits the answer.
+        answer: Receipt,
+    },
+    /// What a session answers.
+    HttpReply {
+        /// The number of the request, at the shard that it came to.
+        ticket: u64,
+        /// The answer.
+        reply: HttpReply,
+    },
+    /// Hand the message to the subscribers of all these topics, to each once.
+    FanOutMany {
+        /// What was said.
+        message: Arc<Message>,
+        /// The topics' names.
+        topics: Arc<[Box<str>]>,
+        /// Who said it, and does not hear it.
+        skip: Address,
+    },
     /// Begin to drain: tell the clients to go, spread over the time given.
     Drain {
         /// Monotonic milliseconds when the last one must have been told.
@@ -123,6 +151,16 @@ pub enum Request {
         answer: Option<(Address, Box<str>)>,
         /// Who wants to know to how many it went.
         receipt: Option<Receipt>,
+    },
+    /// A body of records came to another shard for your session; to be answered with
+    /// [`Delivery::HttpReply`].
+    Post {
+        /// The session.
+        sid: Sid,
+        /// The records.
+        body: Box<[u8]>,
+        /// Who awaits the answer.
+        answer: Receipt,
     },
     /// Say what you find, or do what is asked.
     Ask {

@@ -17,6 +17,15 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// The form of a message's data that has bytes beside it, as Socket.IO sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binary<'a> {
+    /// The data with a placeholder for each of the bytes: any JSON value.
+    pub data: &'a str,
+    /// The bytes, by the placeholders' numbers.
+    pub attachments: &'a [Box<[u8]>],
+}
+
 /// One message of one topic, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publication<'a> {
@@ -26,8 +35,10 @@ pub struct Publication<'a> {
     pub topic_hash: u64,
     /// The event's type as a JSON string with its quotes; `None` where the publisher gave none.
     pub event: Option<&'a str>,
-    /// Any JSON value, byte for byte as published.
+    /// Any JSON value, byte for byte as published; bytes beside it stand in it as base64 text.
     pub data: &'a str,
+    /// The same for those who are sent bytes as they are, where there are any.
+    pub binary: Option<Binary<'a>>,
     /// The members of the publisher's `metadata` object as written, without the braces and
     /// without any `senderId`; empty where there are none.
     pub metadata: &'a str,
@@ -45,6 +56,8 @@ pub struct Publication<'a> {
     /// `sender` stands in `metadata` already, where the server side put it: it is not added there
     /// once more.
     pub sender_in_metadata: bool,
+    /// It is of this moment alone: kept in no history, and sent to nobody who comes back for it.
+    pub ephemeral: bool,
 }
 
 impl<'a> Publication<'a> {
@@ -56,6 +69,7 @@ impl<'a> Publication<'a> {
             topic_hash: name_hash(topic),
             event: None,
             data,
+            binary: None,
             metadata: "",
             sender: None,
             at,
@@ -63,6 +77,7 @@ impl<'a> Publication<'a> {
             from: None,
             verbatim: None,
             sender_in_metadata: false,
+            ephemeral: false,
         }
     }
 }
@@ -101,6 +116,15 @@ pub struct Message {
     has_sender: bool,
     has_verbatim: bool,
     sender_in_metadata: bool,
+    ephemeral: bool,
+    binary: Option<Box<Attached>>,
+}
+
+/// A [`Binary`] that owns its parts.
+#[derive(Debug)]
+struct Attached {
+    data: Box<str>,
+    attachments: Box<[Box<[u8]>]>,
 }
 
 impl Message {
@@ -141,6 +165,10 @@ impl Message {
             has_sender: sender.is_some(),
             has_verbatim: verbatim.is_some(),
             sender_in_metadata: publication.sender_in_metadata,
+            ephemeral: publication.ephemeral,
+            binary: publication.binary.map(|it| {
+                Box::new(Attached { data: it.data.into(), attachments: it.attachments.into() })
+            }),
         }
     }
 
@@ -154,6 +182,10 @@ impl Message {
             topic_hash: self.topic_hash,
             event: self.has_event.then(|| &self.text[topic_end..event_end]),
             data: &self.text[event_end..data_end],
+            binary: self
+                .binary
+                .as_deref()
+                .map(|it| Binary { data: &it.data, attachments: &it.attachments }),
             metadata: &self.text[data_end..metadata_end],
             sender: self.has_sender.then(|| &self.text[metadata_end..sender_end]),
             at: self.at,
@@ -161,12 +193,16 @@ impl Message {
             from: self.from,
             verbatim: self.has_verbatim.then(|| &self.text[sender_end..]),
             sender_in_metadata: self.sender_in_metadata,
+            ephemeral: self.ephemeral,
         }
     }
 
-    /// Bytes of its text, for whoever counts memory.
+    /// Bytes of its text and of what stands beside it, for whoever counts memory.
     pub fn bytes(&self) -> usize {
-        self.text.len()
+        let attached = self.binary.as_deref().map_or(0, |it| {
+            it.data.len() + it.attachments.iter().map(|bytes| bytes.len()).sum::<usize>()
+        });
+        self.text.len() + attached
     }
 
     /// Gives it its place in the history, once, at the topic's home shard.
@@ -187,6 +223,10 @@ mod tests {
             topic_hash: 7,
             event: Some("\"\""),
             data: "{\"n\":12345678901234567890}",
+            binary: Some(Binary {
+                data: "{\"_placeholder\":true,\"num\":0}",
+                attachments: &[Box::new([0, 255])],
+            }),
             metadata: "\"k\":1",
             sender: Some(""),
             at: Timestamp(5),
@@ -197,6 +237,7 @@ mod tests {
             }),
             verbatim: Some("[1]"),
             sender_in_metadata: true,
+            ephemeral: true,
         };
         let plain = Publication { event: None, metadata: "", sender: None, ..full };
         let bare = Publication::of_server("a.b", "1", Timestamp(5));

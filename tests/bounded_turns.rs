@@ -19,6 +19,7 @@ use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::query::Query;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 use shardwire::wire::frame::put_close;
 
@@ -81,6 +82,7 @@ fn shard_of(shards: usize) -> (Shard, Arc<ShardMetrics>, Arc<Mailbox>) {
         seed: 1,
         node: 1,
         all_metrics: Arc::from([Arc::clone(&metrics)]),
+        secrets: Box::new(NotSecret(1)),
     };
     (Shard::new(parts, NOW), metrics, mailbox)
 }

@@ -13,6 +13,7 @@ use shardwire::limits::CLOSE_WAIT_MS;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 const NOW: Now = Now { mono_ms: 1, wall: Timestamp(1_769_860_800_123) };
@@ -80,6 +81,7 @@ fn open() -> (Shard, ConnKey) {
         metrics,
         seed: 1,
         node: 0,
+        secrets: Box::new(NotSecret(1)),
     };
     let mut shard = Shard::new(parts, NOW);
     let key = shard.open(NOW, Arrival::new(0, IpAddr::V4(Ipv4Addr::LOCALHOST)));

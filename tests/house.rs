@@ -139,8 +139,11 @@ const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "engineio",
 fn spoken(path: &str, used: &str) -> Option<&'static str> {
     let dialect = used.strip_prefix("crate::wire::")?.split("::").next()?;
     let inside = path.strip_prefix("shard/")?;
-    let own = inside.strip_prefix("session/").map(|name| name.trim_end_matches(".rs"));
+    let own = inside.strip_prefix("session/").and_then(|name| name.split('/').next());
+    let own = own.map(|name| name.trim_end_matches(".rs"));
     let speaks = inside == "encoder.rs" || own.is_some_and(|it| it == dialect || it == "notice");
+    // Socket.IO speaks through Engine.IO.
+    let speaks = speaks || own == Some("socketio") && dialect == "engineio";
     (DIALECTS.contains(&dialect) && !speaks).then_some("a dialect is spoken in its own session")
 }
 

@@ -18,6 +18,7 @@ use shardwire::interest::Interest;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Parts, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 /// Connections of the figure.
@@ -55,6 +56,7 @@ fn shard() -> Shard {
         seed: 1,
         node: 1,
         all_metrics: Arc::from([metrics]),
+        secrets: Box::new(NotSecret(1)),
     };
     Shard::new(parts, NOW)
 }

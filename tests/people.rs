@@ -19,6 +19,7 @@ use shardwire::metrics::ShardMetrics;
 use shardwire::query::{Found, Query};
 use shardwire::report::{Around, Page, Plan, Step, Wanted};
 use shardwire::shard::{Arrival, Parts, Port, Sent, Settled, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 use shardwire::topic::{TopicBounds, matches};
 
@@ -75,6 +76,7 @@ impl World {
             seed: u64::from(id),
             node: NODE,
             all_metrics: Arc::clone(&metrics),
+            secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..SHARDS).map(|id| Shard::new(parts(id), NOW)).collect();
         Self { shards, mailboxes, metrics, clients: Vec::new(), random: seed }

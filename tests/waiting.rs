@@ -16,6 +16,7 @@ use shardwire::mail::{Answer, Unanswered};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 const TOPICS: u8 = 0;
@@ -89,6 +90,7 @@ impl World {
             seed: 1,
             node: 1,
             all_metrics: Arc::from([Arc::clone(&metrics)]),
+            secrets: Box::new(NotSecret(1)),
         };
         Self { shard: Shard::new(parts, now), kernel: Kernel::default(), metrics, now }
     }

@@ -16,6 +16,7 @@ mod local;
 mod process;
 pub mod proxy;
 mod publishing;
+mod random;
 mod reload;
 mod remembered;
 mod scrape;
@@ -48,6 +49,7 @@ use crate::limits::{BACKLOG_MAX, DESCRIPTORS_PER_SHARD, DESCRIPTORS_RESERVED};
 use crate::mail::{Delivery, Mail};
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
+use crate::node::random::Random;
 use crate::process::raise_descriptor_limit;
 use crate::shard::{Parts, Shard};
 use census::Census;
@@ -248,6 +250,7 @@ fn run(
             seed: random(),
             node: common.node,
             all_metrics: Arc::clone(&common.metrics),
+            secrets: Box::<Random>::default(),
         };
         let local = Local::new(Shard::new(parts, clock::now()), sockets, id, common);
         let listener = tokio::net::TcpListener::from_std(listener)?;

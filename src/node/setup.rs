@@ -21,7 +21,7 @@ use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::tls::{self, TlsError};
 use crate::shard::outbox::OutboxBound;
-use crate::shard::{Bucket, Endpoint, Policy, Rate};
+use crate::shard::{Bucket, Endpoint, Policy, Rate, SocketIoPolicy};
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -279,6 +279,7 @@ fn policy(settings: &Settings, endpoints: Vec<Endpoint>, verifier: Verifier) -> 
         compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
         read_steps_max: READ_STEPS_MAX,
         history: settings.histories.clone(),
+        socketio: SocketIoPolicy::default(),
     }
 }
 

@@ -38,7 +38,7 @@ impl Hub {
         let ticket = self.receipts.begin_for(asker);
         let receipt = Some(Receipt { shard: self.id, ticket });
         // A connection is named on its own shard.
-        let is_here = matches!(**audience, Audience::Connection(_));
+        let is_here = matches!(**audience, Audience::Connection(_) | Audience::Socket(_));
         let others = if is_here { ShardSet::all(0) } else { ShardSet::all(self.shards) };
         let others = others.without(self.id);
         let mut mails = 0;

@@ -21,6 +21,8 @@ use crate::wire::{channels, events, topics};
 
 /// Packings: plain, and compressed with a window of 15 down to 9 bits.
 const PACKINGS: u8 = 2 + WINDOW_BITS_MAX - WINDOW_BITS_MIN;
+/// The lane of polling sessions, which is not there yet.
+pub(super) const POLLING: u8 = u8::MAX;
 /// Lanes of the outbox: each form in each packing.
 pub(super) const LANES: usize = FORMS.len() * PACKINGS as usize;
 

@@ -76,7 +76,14 @@ impl Hub {
                     self.end_soon(conn, End::Finish);
                 }
             }
-            Phase::Free | Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => {}
+            Phase::Free
+            | Phase::Failing
+            | Phase::Leaving
+            | Phase::Finishing
+            | Phase::Gone
+            | Phase::Probing
+            | Phase::Guest
+            | Phase::Ghost => {}
         }
     }
 

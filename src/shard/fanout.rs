@@ -11,6 +11,7 @@ use crate::connection::{Address, ConnKey};
 use crate::interest::home_of;
 use crate::mail::{Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
+use crate::polling::Asked;
 use crate::shard::encoder::Encoded;
 use crate::shard::history::setting_for;
 use crate::shard::hub::Hub;
@@ -62,6 +63,15 @@ impl Hub {
         }
         self.metrics.deliveries_total.add(delivered);
         delivered
+    }
+
+    /// Queues a message for every subscriber of these topics on this shard, each once.
+    pub(super) fn fan_out_many(
+        &mut self,
+        _message: &Message,
+        _topics: &[Box<str>],
+        _skip: Address,
+    ) {
     }
 
     /// Brings a message to every subscriber of the process; says to how many here, and how many
@@ -166,6 +176,11 @@ impl Hub {
                 self.receipts.add(ticket, Part { delivered: count, more, position });
             }
             Delivery::Told { ticket, shard, found } => self.on_told(ticket, shard, *found),
+            Delivery::Http { sid, asked, answer } => self.on_asked(now, sid, asked, answer),
+            Delivery::HttpReply { ticket, reply } => self.http_replies.push_back((ticket, reply)),
+            Delivery::FanOutMany { message, topics, skip } => {
+                self.fan_out_many(&message, &topics, skip);
+            }
             Delivery::Drain { told_by_ms, gone_by_ms } => self.drain(now, told_by_ms, gone_by_ms),
         }
     }
@@ -176,6 +191,9 @@ impl Hub {
         match request {
             Request::Sequence { .. } => self.sequence(now, request),
             Request::Ask { query, answer } => self.on_ask(now, &query, answer),
+            Request::Post { sid, body, answer } => {
+                self.on_asked(now, sid, Asked::Post(body), answer);
+            }
             Request::Answered { ticket, answer } => self.answered(now, ticket, answer),
         }
     }
@@ -232,7 +250,14 @@ impl Hub {
                     self.receipts.add(ticket, Part { delivered: count, more, position });
                 }
                 Delivery::Told { ticket, shard, found } => self.on_told(ticket, shard, *found),
-                Delivery::FanOut { .. } | Delivery::Announce { .. } | Delivery::Drain { .. } => {
+                Delivery::HttpReply { ticket, reply } => {
+                    self.http_replies.push_back((ticket, reply));
+                }
+                Delivery::FanOut { .. }
+                | Delivery::FanOutMany { .. }
+                | Delivery::Announce { .. }
+                | Delivery::Http { .. }
+                | Delivery::Drain { .. } => {
                     unreachable!("a shard fans out to itself by a call")
                 }
             }

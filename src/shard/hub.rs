@@ -5,7 +5,8 @@
 //! is apart from the shard's reading side so that a request may borrow the bytes it came in while
 //! the hub changes.
 //!
-//! Invariant: a connection is in the topic index only while its phase is `Open`.
+//! Invariant: a connection is in the topic index only while its phase is `Open`, or it is a
+//! Socket.IO socket without a transport of its own (`Guest`, `Ghost`).
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -18,8 +19,9 @@ use crate::interest::OwnInterest;
 use crate::mailbox::Post;
 use crate::metrics::ShardMetrics;
 use crate::origin::OriginMark;
+use crate::polling::HttpReply;
 use crate::shard::asking::Asking;
-use crate::shard::encoder::{Encoder, lane_of};
+use crate::shard::encoder::{Encoder, POLLING, lane_of};
 use crate::shard::ends::{End, Ending};
 use crate::shard::history::History;
 use crate::shard::inquiry::Inquiries;
@@ -32,6 +34,7 @@ use crate::shard::session::Operators;
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::topics::Topics;
+use crate::sid::Secrets;
 use crate::time::Now;
 use crate::topic::Pattern;
 use crate::wire::deflate::Accepted;
@@ -53,13 +56,26 @@ pub struct Arrival {
     pub refused: Option<Close>,
     /// Which page it came from.
     pub origin: OriginMark,
+    /// Its token was no good; for dialects that say so later.
+    pub bad_token: bool,
+    /// The request as JSON, for conformance suites.
+    pub shown: Option<Box<str>>,
 }
 
 impl Arrival {
     /// An anonymous connection without compression that is no browser's.
     pub fn new(endpoint: u8, address: IpAddr) -> Self {
         let (identity, compression, refused) = (None, None, None);
-        Self { endpoint, identity, compression, address, refused, origin: OriginMark::NONE }
+        Self {
+            endpoint,
+            identity,
+            compression,
+            address,
+            refused,
+            origin: OriginMark::NONE,
+            bad_token: false,
+            shown: None,
+        }
     }
 }
 
@@ -95,6 +111,11 @@ pub(super) struct Hub {
     /// When whoever is left is cut, once the shard drains.
     pub(super) gone_by: Option<Tick>,
     pub(super) random: u64,
+    pub(super) secrets: Box<dyn Secrets>,
+    /// Answers to HTTP requests that came to this shard, by their numbers.
+    pub(super) http_replies: VecDeque<(u64, HttpReply)>,
+    /// Bytes of bodies that wait to be carried out.
+    pub(super) input_bytes: usize,
     pub(super) cork: Vec<u8>,
     pub(super) fired: Vec<u32>,
 }
@@ -103,7 +124,7 @@ impl Hub {
     /// Takes in a connection.
     pub(super) fn open(&mut self, now: Now, arrival: Arrival) -> ConnKey {
         let tick = Tick::at_ms(now.mono_ms);
-        let Arrival { endpoint, identity, compression, address, refused, origin } = arrival;
+        let Arrival { endpoint, identity, compression, address, refused, origin, .. } = arrival;
         let known = identity.is_some();
         self.metrics.connections_authenticated.add(u64::from(known));
         let dialect = self.policy.endpoints[usize::from(endpoint)].dialect;
@@ -171,6 +192,9 @@ impl Hub {
 
     /// Sends what is queued for a connection, if anything is.
     pub(super) fn flush_one(&mut self, now: Now, conn: u32, port: &mut impl Port) {
+        if self.slots[conn].lane == POLLING {
+            return self.flush_polling(now, conn);
+        }
         let slot = &mut self.slots[conn];
         let chain = std::mem::replace(&mut slot.pending, Pending::NOTHING);
         if chain.is_empty() {
@@ -236,7 +260,14 @@ impl Hub {
         match self.slots[conn].phase {
             Phase::Finishing => self.finish(conn, port),
             Phase::Failing => port.shut(conn),
-            Phase::Free | Phase::Open | Phase::Closing | Phase::Leaving | Phase::Gone => {}
+            Phase::Free
+            | Phase::Open
+            | Phase::Closing
+            | Phase::Leaving
+            | Phase::Gone
+            | Phase::Probing
+            | Phase::Guest
+            | Phase::Ghost => {}
         }
     }
 

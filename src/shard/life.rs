@@ -58,14 +58,21 @@ impl Hub {
     fn deadline(&self, now: Now, conn: u32) -> Tick {
         let slot = &self.slots[conn];
         let go_by = slot.go_by.unwrap_or(Tick::NEVER);
-        if slot.phase != Phase::Open {
-            return go_by;
+        match slot.phase {
+            Phase::Open => {}
+            Phase::Probing | Phase::Guest | Phase::Ghost => {
+                return go_by.min(self.engine_deadline(conn));
+            }
+            _ => return go_by,
         }
         let silence =
             if slot.ping_sent { self.policy.ping_timeout_ms } else { self.policy.ping_interval_ms };
         // Who waits for a webhook is not read, and cannot be found silent.
         let waits = slot.waiting().map(Waiting::give_up_at);
         let mut due = go_by.min(waits.unwrap_or(slot.heard.plus_ms(silence)));
+        if self.slots.role(conn).is_some() {
+            due = go_by.min(waits.unwrap_or(Tick::NEVER)).min(self.engine_deadline(conn));
+        }
         if let Some(left_ms) = self.token_left_ms(now, conn) {
             due = due.min(Tick::not_before_ms(now.mono_ms.saturating_add(left_ms)));
         }
@@ -103,6 +110,7 @@ impl Hub {
             Phase::Free => return,
             Phase::Open if go => self.begin_close(now, conn, Close::Shutdown),
             Phase::Open => self.on_open_deadline(now, tick, conn),
+            Phase::Probing | Phase::Guest | Phase::Ghost => self.on_engine_deadline(now, conn),
             _ if go => {
                 self.end_soon(conn, End::Cut);
                 return;
@@ -127,6 +135,8 @@ impl Hub {
             if give_up_at <= tick {
                 self.give_up_answers(conn);
             }
+        } else if self.slots.role(conn).is_some() {
+            self.on_engine_deadline(now, conn);
         } else if heard.plus_ms(self.policy.ping_timeout_ms) <= tick {
             self.begin_close(now, conn, Close::PingTimeout);
         } else if !ping_sent && heard.plus_ms(self.policy.ping_interval_ms) <= tick {

@@ -13,6 +13,7 @@ mod asking;
 mod check;
 mod encoder;
 mod ends;
+mod engines;
 mod fanout;
 pub mod history;
 mod hub;
@@ -25,6 +26,7 @@ pub mod policy;
 mod receipts;
 mod report;
 mod review;
+mod role;
 mod session;
 mod slot;
 pub mod timers;
@@ -44,6 +46,7 @@ use crate::mailbox::{Mailbox, Post};
 use crate::message::Publication;
 use crate::metrics::ShardMetrics;
 use crate::query::Query;
+use crate::sid::Secrets;
 use crate::time::Now;
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
@@ -54,7 +57,7 @@ pub use hub::Arrival;
 use hub::Hub;
 pub use inquiry::Told;
 pub use outbox::{Port, Sent};
-pub use policy::{Bucket, Endpoint, Policy, Rate};
+pub use policy::{Bucket, Endpoint, Policy, Rate, SocketIoPolicy};
 use receipts::Receipts;
 pub use receipts::Settled;
 use slot::{Phase, Slots};
@@ -79,6 +82,8 @@ pub struct Parts {
     pub node: u64,
     /// The counters of all shards, its own included: for reports that a connection asks for.
     pub all_metrics: Arc<[Arc<ShardMetrics>]>,
+    /// Where the secret parts of names come from.
+    pub secrets: Box<dyn Secrets>,
 }
 
 /// The reading side: what decoding needs and keeps between messages.
@@ -98,7 +103,8 @@ pub struct Shard {
 impl Shard {
     /// A shard without connections.
     pub fn new(parts: Parts, now: Now) -> Self {
-        let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics } = parts;
+        let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics, secrets } =
+            parts;
         let hub = Hub {
             id,
             shards: mailboxes.len() as u8,
@@ -122,6 +128,9 @@ impl Shard {
             stamp: 0,
             gone_by: None,
             random: seed,
+            secrets,
+            http_replies: VecDeque::new(),
+            input_bytes: 0,
             cork: Vec::new(),
             fired: Vec::new(),
             policy,
@@ -152,7 +161,8 @@ impl Shard {
         let steps_max = hub.steps().saturating_add(hub.policy.read_steps_max);
         let Some(slot) = hub.slots.get(key) else { return all };
         match slot.phase {
-            Phase::Free | Phase::Open | Phase::Closing => {}
+            Phase::Free | Phase::Open | Phase::Closing | Phase::Probing => {}
+            Phase::Guest | Phase::Ghost => unreachable!("it has no transport"),
             Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => return all,
         }
         if slot.waiting().is_some() {
@@ -160,7 +170,7 @@ impl Shard {
         }
         slot.heard = Tick::at_ms(now.mono_ms);
         let bounds = FrameBounds {
-            message_bytes_max: hub.policy.message_bytes_max,
+            message_bytes_max: hub.policy.message_bytes_max(slot.endpoint),
             compression: slot.compression,
             sender: Sender::Client,
         };
@@ -429,12 +439,13 @@ impl Intake {
     fn take(&mut self, hub: &mut Hub, now: Now, conn: u32, event: Event<'_>) {
         match event {
             // Not worth inflating: nobody listens any more.
-            Event::Message { .. } if hub.slots[conn].phase != Phase::Open => {}
+            Event::Message { .. }
+                if !matches!(hub.slots[conn].phase, Phase::Open | Phase::Probing) => {}
             Event::Message { text, compressed: false, payload } => {
                 hub.on_message(now, conn, text, payload, &mut self.scratch);
             }
             Event::Message { text, compressed: true, payload } => {
-                match self.inflate(hub, text, payload) {
+                match self.inflate(hub, conn, text, payload) {
                     Ok(()) => {
                         hub.on_message(now, conn, text, &self.inflated, &mut self.scratch);
                     }
@@ -459,10 +470,10 @@ impl Intake {
         }
     }
 
-    fn inflate(&mut self, hub: &Hub, text: bool, payload: &[u8]) -> Result<(), Close> {
+    fn inflate(&mut self, hub: &Hub, conn: u32, text: bool, payload: &[u8]) -> Result<(), Close> {
         hub.metrics.decompressions_total.add(1);
         let inflater = self.inflater.get_or_insert_with(Inflater::new);
-        let max = hub.policy.message_bytes_max;
+        let max = hub.policy.message_bytes_max(hub.slots[conn].endpoint);
         self.inflated.clear();
         inflater.inflate(payload, max, &mut self.inflated).map_err(Violation::from)?;
         if text && simdutf8::basic::from_utf8(&self.inflated).is_err() {

@@ -123,6 +123,11 @@ impl People {
                 let first = key.index;
                 return Members::All(if slots.holds(*key) { first..first + 1 } else { 0..0 });
             }
+            Audience::Socket(sid) => {
+                let place = sid.place();
+                let is_there = slots.is_socket(*sid);
+                return Members::All(if is_there { place..place + 1 } else { 0..0 });
+            }
             Audience::Tenant(tenant) => (Ring::Tenant, self.tenants.get(tenant).map(|it| it.head)),
             Audience::User { tenant, user } => {
                 let tenant = tenant.as_deref();

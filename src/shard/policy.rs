@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub require_authentication: bool,
     /// Who may do what.
     pub rules: Rules,
+    /// Engine.IO alone is spoken, and each message comes back: for conformance suites.
+    pub engine_only: bool,
 }
 
 impl Endpoint {
@@ -32,7 +34,8 @@ impl Endpoint {
         require_authentication: bool,
         rules: Rules,
     ) -> Self {
-        Self { path: path.into(), dialect, require_authentication, rules }
+        let engine_only = false;
+        Self { path: path.into(), dialect, require_authentication, rules, engine_only }
     }
 }
 
@@ -85,6 +88,39 @@ impl Bucket {
     }
 }
 
+/// The settings of the Socket.IO dialect.
+#[derive(Clone, Debug)]
+pub struct SocketIoPolicy {
+    /// Milliseconds between pings.
+    pub ping_interval_ms: u64,
+    /// Milliseconds for the pong.
+    pub ping_timeout_ms: u64,
+    /// Milliseconds in which a WebSocket that wants to take over must have.
+    pub upgrade_ms: u64,
+    /// Milliseconds in which a namespace must be connected.
+    pub connect_ms: u64,
+    /// Bytes of a message with its attachments, and of the body of a request.
+    pub payload_bytes_max: usize,
+    /// Milliseconds in which a socket can be come back for; `None`: never.
+    pub recovery_ms: Option<u64>,
+    /// Whether the gateway says something to all every minute.
+    pub test_notification: bool,
+}
+
+impl Default for SocketIoPolicy {
+    fn default() -> Self {
+        Self {
+            ping_interval_ms: limits::ENGINE_PING_INTERVAL_MS,
+            ping_timeout_ms: limits::ENGINE_PING_TIMEOUT_MS,
+            upgrade_ms: limits::UPGRADE_MS,
+            connect_ms: limits::CONNECT_MS,
+            payload_bytes_max: limits::ENGINE_PAYLOAD_BYTES_MAX,
+            recovery_ms: None,
+            test_notification: false,
+        }
+    }
+}
+
 /// The settings of a shard.
 #[derive(Debug)]
 pub struct Policy {
@@ -122,6 +158,8 @@ pub struct Policy {
     pub read_steps_max: u64,
     /// Topics with a history.
     pub history: Vec<HistorySetting>,
+    /// The Socket.IO dialect.
+    pub socketio: SocketIoPolicy,
 }
 
 impl Policy {
@@ -148,6 +186,15 @@ impl Policy {
             compression_min_bytes: None,
             read_steps_max: limits::READ_STEPS_MAX,
             history: Vec::new(),
+            socketio: SocketIoPolicy::default(),
+        }
+    }
+
+    /// Bytes of a client's message on an endpoint, after inflating.
+    pub fn message_bytes_max(&self, endpoint: u8) -> usize {
+        match self.endpoints[usize::from(endpoint)].dialect {
+            Dialect::SocketIo => self.socketio.payload_bytes_max,
+            _ => self.message_bytes_max,
         }
     }
 }

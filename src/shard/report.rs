@@ -64,7 +64,10 @@ impl Hub {
         let few = self.people.members(&self.slots, of).take(LIST_PLACES_MAX + 1);
         let mut few: Vec<u32> = match of {
             Audience::Everyone => (from..until).collect(),
-            Audience::Connection(_) | Audience::Tenant(_) | Audience::User { .. } => few.collect(),
+            Audience::Connection(_)
+            | Audience::Socket(_)
+            | Audience::Tenant(_)
+            | Audience::User { .. } => few.collect(),
         };
         let mut end = if matches!(of, Audience::Everyone) { until } else { places };
         let mut looked_at = few.len() as u64;
@@ -99,6 +102,7 @@ impl Hub {
         match of {
             Audience::Everyone => true,
             Audience::Connection(key) => key.index == conn && self.slots.holds(*key),
+            Audience::Socket(sid) => sid.place() == conn && self.slots.is_socket(*sid),
             Audience::Tenant(tenant) => identity.is_some_and(|it| it.tenant() == Some(tenant)),
             Audience::User { tenant, user } => identity
                 .is_some_and(|it| it.user_id() == &**user && it.tenant() == tenant.as_deref()),

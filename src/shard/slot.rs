@@ -13,8 +13,10 @@ use crate::origin::OriginMark;
 use crate::shard::asking::Aside;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
+use crate::shard::role::Role;
 use crate::shard::timers::Tick;
 use crate::shard::topics::slab::Slab;
+use crate::sid::Sid;
 use crate::wire::frame::Partial;
 
 /// Where a connection is in its life.
@@ -36,6 +38,13 @@ pub enum Phase {
     Finishing,
     /// It hung up: the socket goes when what was queued has been tried.
     Gone,
+    /// A WebSocket of Engine.IO that wants to take over from a polling session: its packets are
+    /// read, and nothing else.
+    Probing,
+    /// A further Socket.IO socket: it has no transport of its own, and is sent to by its engine's.
+    Guest,
+    /// A Socket.IO socket whose transport is lost: it keeps its place for a while.
+    Ghost,
 }
 
 /// How much a connection has sent of late (protocols.md section 11, "Life and limits").
@@ -76,6 +85,9 @@ pub struct Slot {
     pub pending: Pending,
     /// Which encoding it is sent (`outbox::Lane`).
     pub lane: u8,
+    /// What messages say in that lane, where that is not the same for all who are sent it
+    /// (`encoder.rs`).
+    pub form: u8,
     /// The endpoint it came in by, an index into the policy's list.
     pub endpoint: u8,
     /// Where it is in its life.
@@ -118,6 +130,8 @@ pub struct Slots {
     used: usize,
     /// By the numbers of the slots.
     traffic: Slab<Traffic>,
+    /// By the numbers of the slots; of the Socket.IO dialect each that is taken has one.
+    roles: Slab<Option<Box<Role>>>,
 }
 
 impl Slots {
@@ -140,6 +154,7 @@ impl Slots {
         let generation = slot.generation.wrapping_add(1);
         *slot = Slot::free(generation);
         self.traffic.remove(index);
+        self.roles.remove(index);
         self.free.push(index);
         self.used -= 1;
     }
@@ -164,6 +179,34 @@ impl Slots {
     /// How much a connection that is there has sent of late: counted from the first call on.
     pub(super) fn traffic(&mut self, index: u32) -> &mut Traffic {
         self.traffic.occupy(index)
+    }
+
+    /// What a slot of the Socket.IO dialect is.
+    pub(super) fn role(&self, index: u32) -> Option<&Role> {
+        self.roles.get(index)?.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn role_mut(&mut self, index: u32) -> Option<&mut Role> {
+        self.roles.get_mut(index)?.as_deref_mut()
+    }
+
+    /// Makes a slot something; gives what it was.
+    pub(super) fn set_role(&mut self, index: u32, role: Option<Box<Role>>) -> Option<Box<Role>> {
+        match role {
+            Some(role) => self.roles.occupy(index).replace(role),
+            None => self.roles.remove(index).flatten(),
+        }
+    }
+
+    /// Whether a socket of this name is there; of whichever shard it says it is.
+    pub fn is_socket(&self, sid: Sid) -> bool {
+        let socket = match self.role(sid.place()) {
+            Some(Role::Carrier(engine)) => engine.socket.as_ref(),
+            Some(Role::Guest(guest)) => Some(&guest.socket),
+            Some(Role::Ghost(_) | Role::Probe(_)) | None => None,
+        };
+        socket.is_some_and(|it| it.name == sid.secret())
     }
 
     /// Slots there are, taken or not.
@@ -191,6 +234,7 @@ impl Slots {
             assert!(slot.identity.is_none() && slot.backlog.is_none() && slot.partial.is_none());
             assert!(slot.aside.is_none(), "free slot {index} waits");
             assert!(self.traffic.get(index).is_none(), "free slot {index} has sent something");
+            assert!(self.role(index).is_none(), "free slot {index} has a role");
             free.push(index);
         }
         let mut listed = self.free.clone();
@@ -204,6 +248,7 @@ impl Slots {
         self.pages.heap_bytes()
             + self.free.capacity() * size_of::<u32>()
             + self.traffic.heap_bytes()
+            + self.roles.heap_bytes()
     }
 
     fn grow(&mut self) {
@@ -235,6 +280,7 @@ impl Slot {
             stamp: 0,
             pending: Pending::NOTHING,
             lane: 0,
+            form: 0,
             endpoint: 0,
             phase: Phase::Free,
             ping_sent: false,

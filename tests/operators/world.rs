@@ -12,6 +12,7 @@ use shardwire::interest::Interest;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 use shardwire::topic::TopicBounds;
 
@@ -84,6 +85,7 @@ impl World {
             seed: 1,
             node: NODE,
             all_metrics: Arc::clone(&metrics),
+            secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..2).map(|id| Shard::new(parts(id), now)).collect();
         Self { shards, metrics, kernel: Kernel::default(), now }

@@ -15,6 +15,7 @@ use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::origin::{OriginMark, Origins, Site};
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 use crate::broker::token;
@@ -77,6 +78,7 @@ fn shard(policy: Policy) -> Shard {
         seed: 1,
         node: 1,
         all_metrics: Arc::from([metrics]),
+        secrets: Box::new(NotSecret(1)),
     };
     Shard::new(parts, NOW)
 }

@@ -18,6 +18,7 @@ use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::Publication;
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Parts, Settled, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 use shardwire::topic::TopicBounds;
 use shardwire::wire::deflate::Accepted;
@@ -98,6 +99,7 @@ impl World {
             seed: 1 << 40 | u64::from(id),
             node: NODE,
             all_metrics: metrics.clone().into(),
+            secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..setting.shards).map(|id| Shard::new(parts(id), now)).collect();
         let net = Net::new(setting.shards, random.fork());

@@ -16,6 +16,7 @@ use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::{Position, Publication};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Parts, Policy, Settled, Shard};
+use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
 use super::client::{Client, Sockets};
@@ -103,6 +104,7 @@ impl Player {
             seed: u64::from(id),
             node: NODE,
             all_metrics: Arc::clone(&metrics),
+            secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..setting.shards).map(|id| Shard::new(parts(id), now)).collect();
         let (clients, tokens, told) = Default::default();

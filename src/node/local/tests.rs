@@ -20,6 +20,7 @@ use crate::node::live::Renewal;
 use crate::node::remembered::Remembered;
 use crate::node::sockets::Waker;
 use crate::shard::{Endpoint, Parts, Policy};
+use crate::sid::NotSecret;
 use crate::topic::TopicBounds;
 
 const TOPICS: u8 = 0;
@@ -71,6 +72,7 @@ fn local(flush_delay: Duration) -> Rc<Local> {
         seed: 1,
         node: 1,
         all_metrics: Arc::clone(&common.metrics),
+        secrets: Box::new(NotSecret(1)),
     };
     let sockets = Sockets::new(watched, Arc::clone(&common.census)).unwrap();
     Local::new(Shard::new(parts, clock::now()), sockets, 0, common)

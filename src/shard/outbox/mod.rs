@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 use ahash::AHashMap;
 
+use crate::connection::ConnKey;
 use crate::limits::{
     CORK_BYTES_MAX, TURN_BYTES_MAX, TURN_FRAMES_KEPT, TURN_RANGES_KEPT, TURN_RANGES_MAX,
 };
@@ -43,6 +44,16 @@ pub trait Port {
     fn holds(&self, _conn: u32) -> bool {
         false
     }
+    /// Gives the socket of one slot to another, which has none; the first has none then.
+    ///
+    /// # Panics
+    /// By default: a port on which nobody upgrades is never asked.
+    fn rebind(&mut self, from: u32, _to: ConnKey) {
+        unreachable!("{from} upgrades");
+    }
+    /// Closes the socket of a slot that the shard has forgotten and whose address was never counted
+    /// in: one that was to take over from a polling session.
+    fn discard(&mut self, _conn: u32) {}
     /// Closes the socket of a connection that the shard has forgotten, and counts out its address.
     fn close(&mut self, conn: u32, address: IpAddr);
 }

@@ -25,8 +25,13 @@ impl Hub {
     /// Says what a client of this dialect hears first; to others nothing.
     pub(in crate::shard) fn greet(&mut self, now: Now, conn: u32) {
         let slot = &self.slots[conn];
-        if slot.phase != Phase::Open || self.dialect(conn) != Dialect::Channels {
+        if slot.phase != Phase::Open {
             return;
+        }
+        match self.dialect(conn) {
+            Dialect::Channels => {}
+            Dialect::SocketIo => return self.greet_engine(now, conn),
+            _ => return,
         }
         let at = Address { shard: self.id, conn: self.slots.key(conn) };
         let id = ConnectionId { node: self.node, at };

@@ -7,8 +7,10 @@
 
 mod admin;
 mod channels;
+mod engineio;
 mod notice;
 mod rate;
+mod socketio;
 mod topics;
 
 pub(super) use admin::Operators;
@@ -42,7 +44,7 @@ impl Hub {
         payload: &[u8],
         scratch: &mut Scratch,
     ) {
-        if self.slots[conn].phase != Phase::Open {
+        if !matches!(self.slots[conn].phase, Phase::Open | Phase::Probing) {
             return;
         }
         self.metrics.messages_received_total.add(1);
@@ -57,7 +59,7 @@ impl Hub {
             Dialect::Topics | Dialect::Events => self.on_topics(now, conn, text, payload, scratch),
             Dialect::Channels => self.on_channels(now, conn, text, payload, scratch),
             Dialect::Admin => self.on_admin(now, conn, payload, scratch),
-            Dialect::SocketIo => {}
+            Dialect::SocketIo => self.on_frame(now, conn, text, payload, scratch),
         }
     }
 
@@ -68,7 +70,7 @@ impl Hub {
 
     /// Takes a ping frame.
     pub(super) fn on_ping(&mut self, now: Now, conn: u32, payload: &[u8]) {
-        if self.slots[conn].phase != Phase::Open {
+        if !matches!(self.slots[conn].phase, Phase::Open | Phase::Probing) {
             return;
         }
         let second = (now.mono_ms / 1000) as u16;
@@ -206,6 +208,7 @@ impl Hub {
             topic_hash: topic.hash(),
             event: publish.event,
             data: publish.data,
+            binary: None,
             metadata: publish.metadata,
             sender: identity.as_deref().map(auth::Identity::user_id),
             at: now.wall,
@@ -213,6 +216,7 @@ impl Hub {
             from: Some(ConnectionId { node: self.node, at }),
             verbatim: None,
             sender_in_metadata: false,
+            ephemeral: false,
         };
         self.publish_from(now, key, id, publish.echo, &publication);
         self.slots[conn].identity = identity;

@@ -118,6 +118,16 @@ impl<T: Default> Slab<T> {
         page.cells.as_ref().map(|cells| &cells[cell])
     }
 
+    /// The same, to be changed.
+    pub(in crate::shard) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        let (number, cell) = split(at);
+        let page = self.pages.get_mut(number)?;
+        if page.live >> cell & 1 == 0 {
+            return None;
+        }
+        page.cells.as_mut().map(|cells| &mut cells[cell])
+    }
+
     /// All values with their numbers, in the order of these.
     pub(in crate::shard) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.iter_from(0)

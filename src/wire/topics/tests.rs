@@ -264,6 +264,8 @@ fn deliveries() {
         from: None,
         verbatim: None,
         sender_in_metadata: false,
+        binary: None,
+        ephemeral: false,
     };
     let metadata = r#""k": 1,"k":2"#;
     let full = Publication {
@@ -331,6 +333,8 @@ proptest! {
             from: None,
             verbatim: None,
             sender_in_metadata: false,
+            binary: None,
+            ephemeral: false,
         };
         delivery(&mut out, &publication, &AT.rfc3339());
         let delivered = String::from_utf8(out).unwrap();

@@ -86,6 +86,8 @@ fn what_the_broker_encodes_is_heard() {
         from: None,
         verbatim: None,
         sender_in_metadata: false,
+        binary: None,
+        ephemeral: false,
     };
     let delivery = encoded(&|out| topics::delivery(out, &publication, &at.rfc3339()));
     let event = format!(r#"{{"type":"message","data":{data},"topic":"a.b",{AT}}}"#);

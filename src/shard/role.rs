@@ -1,0 +1,172 @@
+//! What a slot of the Socket.IO dialect is, beside a slot.
+//!
+//! An *engine* (Engine.IO) carries packets, over a WebSocket or by polling; a *socket* (Socket.IO)
+//! is one namespace on it. Both have slots: the first socket of an engine shares the engine's, each
+//! further one has one of its own, so that identity, rooms, rules and rates of a socket are those of
+//! a connection like any other. Kept in a box beside the slot: other dialects pay nothing.
+//! Contract: protocols.md section 5.
+
+use smallvec::SmallVec;
+
+use crate::auth::Identity;
+use crate::connection::ConnKey;
+use crate::mail::Receipt;
+use crate::shard::timers::Tick;
+use crate::sid::Secret;
+
+/// What the slot is.
+#[derive(Debug)]
+pub(in crate::shard) enum Role {
+    /// An engine, and its first socket.
+    Carrier(Engine),
+    /// A WebSocket that wants to take over from a polling session.
+    Probe(Probe),
+    /// A further socket of an engine.
+    Guest(Guest),
+    /// A socket whose engine is lost, and who may come back for it.
+    Ghost(Ghost),
+}
+
+/// An Engine.IO session.
+#[derive(Debug)]
+pub(in crate::shard) struct Engine {
+    /// The part of its name that nobody can guess.
+    pub secret: Secret,
+    /// When it is pinged, or given up.
+    pub beat: Beat,
+    /// How packets go both ways.
+    pub transport: Transport,
+    /// The socket in the engine's own slot.
+    pub socket: Option<Socket>,
+    /// The slots of its further sockets.
+    pub guests: SmallVec<[u32; 2]>,
+    /// Namespaces that were connected at some time, a bit each: what still comes for them was on
+    /// its way when they ended.
+    pub known: u8,
+    /// The token that came with the handshake was no good.
+    pub bad_token: bool,
+    /// Whom the handshake's token names, until a socket in this slot is that.
+    pub brought: Option<Box<Identity>>,
+    /// A packet whose attachments have not all come.
+    pub unfinished: Option<Box<Unfinished>>,
+}
+
+/// How an engine's packets go.
+#[derive(Debug)]
+pub(in crate::shard) enum Transport {
+    /// A frame each.
+    WebSocket,
+    /// In the bodies of requests.
+    Polling(Box<Polling>),
+}
+
+/// What only a polling session has.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Polling {
+    /// The poll that waits for something to send.
+    pub poll: Option<Receipt>,
+    /// Records that came and are not carried out yet.
+    pub input: Option<Input>,
+    /// The slot of a WebSocket that wants to take over.
+    pub probe: Option<u32>,
+}
+
+/// A body of records of which some are to be carried out yet.
+#[derive(Debug)]
+pub(in crate::shard) struct Input {
+    /// All of them.
+    pub body: Box<[u8]>,
+    /// Bytes of those that were.
+    pub taken: usize,
+    /// Who is told when all are.
+    pub answer: Receipt,
+}
+
+/// The heartbeat: exact to the millisecond, though a deadline comes with its tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) struct Beat {
+    /// When the next ping is due, or by when the pong, in monotonic milliseconds.
+    pub due_ms: u64,
+    /// Whether a ping is unanswered.
+    pub pinged: bool,
+}
+
+/// A WebSocket that wants to take over.
+#[derive(Debug)]
+pub(in crate::shard) struct Probe {
+    /// The session's slot.
+    pub carrier: ConnKey,
+    /// Whether its `2probe` came and was answered.
+    pub probed: bool,
+}
+
+/// A Socket.IO socket.
+#[derive(Debug)]
+pub(in crate::shard) struct Socket {
+    /// The part of its name that nobody can guess. The name is public: it only tells it from those
+    /// who had the slot before.
+    pub name: Secret,
+    /// The same of what it comes back with; a secret.
+    pub pid: Option<Secret>,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The log's place from which on what it has missed begins, where it never heard an offset.
+    pub since: u64,
+    /// What its `typing` and `presence` events are held to.
+    pub throttle: Option<Box<Throttle>>,
+}
+
+/// A further socket of an engine.
+#[derive(Debug)]
+pub(in crate::shard) struct Guest {
+    /// The engine's slot.
+    pub carrier: u32,
+    /// Itself.
+    pub socket: Socket,
+}
+
+/// A socket whose engine is lost.
+#[derive(Debug)]
+pub(in crate::shard) struct Ghost {
+    /// Itself.
+    pub socket: Socket,
+    /// When it is forgotten.
+    pub until: Tick,
+}
+
+/// The namespaces of the room server and of the notification gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::shard) enum Namespace {
+    /// `/`
+    Rooms,
+    /// `/ws`
+    Gateway,
+    /// Others, that conformance suites ask for, by number.
+    Conformance(u8),
+}
+
+/// A binary event whose attachments come one by one.
+#[derive(Debug)]
+pub(in crate::shard) struct Unfinished {
+    /// The packet.
+    pub text: Box<str>,
+    /// What has come.
+    pub attachments: Vec<Box<[u8]>>,
+    /// How many are to come in all.
+    pub expected: u8,
+    /// Bytes of all this.
+    pub bytes: usize,
+}
+
+/// What holds back events that come too often.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Throttle {
+    /// Typing events of late: what, and when it may come again in monotonic milliseconds; the
+    /// oldest is replaced.
+    pub typing: [(u64, u64); 4],
+    /// When presence may be told again, in monotonic milliseconds.
+    pub presence_ms: u64,
+    /// The latest presence that was held back, as written.
+    pub presence: Option<Box<str>>,
+}
