@@ -135,15 +135,14 @@ fn forbidden(path: &str, used: &str, is_test: bool) -> Option<&'static str> {
 const DIALECTS: &[&str] = &["topics", "events", "channels", "admin", "engineio", "socketio"];
 
 /// In a shard a dialect's words are used in its own session, in what is told in all of them, and by
-/// the encoder.
+/// the encoder. Sessions of Socket.IO speak through Engine.IO.
 fn spoken(path: &str, used: &str) -> Option<&'static str> {
     let dialect = used.strip_prefix("crate::wire::")?.split("::").next()?;
     let inside = path.strip_prefix("shard/")?;
     let own = inside.strip_prefix("session/").and_then(|name| name.split('/').next());
-    let own = own.map(|name| name.trim_end_matches(".rs"));
-    let speaks = inside == "encoder.rs" || own.is_some_and(|it| it == dialect || it == "notice");
-    // Socket.IO speaks through Engine.IO.
-    let speaks = speaks || own == Some("socketio") && dialect == "engineio";
+    let own = own.map_or("", |name| name.trim_end_matches(".rs"));
+    let layered = own == "socketio" && dialect == "engineio";
+    let speaks = inside == "encoder.rs" || own == dialect || own == "notice" || layered;
     (DIALECTS.contains(&dialect) && !speaks).then_some("a dialect is spoken in its own session")
 }
 
@@ -326,6 +325,9 @@ fn what_breaks_a_rule_is_told() {
         ("node/mod.rs", "use crate::cli::serve;"),
         ("shard/session/channels.rs", "use crate::wire::topics::Request;"),
         ("shard/fanout.rs", "use crate::wire::{frame, topics as dialect};"),
+        ("shard/life.rs", "use crate::wire::engineio::Packet;"),
+        ("shard/session/engineio/mod.rs", "use crate::wire::socketio;"),
+        ("wire/engineio/decode.rs", "use crate::wire::socketio;"),
         ("load/conductor/tally.rs", "use crate::load::report::table;"),
         ("load/scenario.rs", "use crate::load::{floor::Mode, stamp};"),
         ("topic.rs", "use crate::wire::json;"),
@@ -356,6 +358,8 @@ fn what_keeps_the_rules_is_not() {
         ("shard/hub.rs", "use crate::auth::Identity;\nuse crate::wire::{frame, json};"),
         ("shard/session/topics.rs", "use crate::wire::{json, topics as dialect};"),
         ("shard/encoder.rs", "use crate::wire::{channels, events, topics};"),
+        ("shard/session/engineio/probe.rs", "use crate::wire::engineio::Packet;"),
+        ("shard/session/socketio/mod.rs", "use crate::wire::{engineio, socketio};"),
         ("shard/hub.rs", "// use tokio::time\nconst NAME: &str = \"unsafe; use tokio::net;\";"),
         ("shard/hub.rs", "const QUOTE: char = '\"';\nuse crate::shard::slot::Slot;"),
         ("shard/hub.rs", "use std::net::{IpAddr, SocketAddr};"),

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod channels;
 pub mod deflate;
+pub mod engineio;
 pub mod events;
 pub mod frame;
 pub mod json;
