@@ -85,7 +85,7 @@ impl Hub {
             if is_mute || endpoint.require_authentication && slot.identity.is_none() {
                 continue;
             }
-            let range = encoded.in_lane(slot.lane, |lane| {
+            let range = encoded.in_lane(slot.lane, 0, |lane| {
                 encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
             });
             outbox.queue(conn, &mut slot.pending, range);

@@ -2,10 +2,14 @@
 //! lane is.
 //!
 //! A lane is a form of deliveries, as dialects have them, and a packing: plain, or compressed with a
-//! window of so many bits. What one lane's connections are sent is the same to the byte.
+//! window of so many bits. What one lane's connections are sent is the same to the byte, but in the
+//! lanes of Socket.IO: they carry a form for each namespace, and a connection may be in several.
 //!
 //! Owns what compressing and formatting keep between messages. Called by the fan-out once a message
 //! and lane, and by the echo dialect once a message. Never: who gets it.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -21,10 +25,19 @@ use crate::wire::{channels, events, topics};
 
 /// Packings: plain, and compressed with a window of 15 down to 9 bits.
 const PACKINGS: u8 = 2 + WINDOW_BITS_MAX - WINDOW_BITS_MIN;
-/// The lane of polling sessions, which is not there yet.
-pub(super) const POLLING: u8 = u8::MAX;
-/// Lanes of the outbox: each form in each packing.
-pub(super) const LANES: usize = FORMS.len() * PACKINGS as usize;
+/// The first lane of Socket.IO over WebSocket, of as many as there are packings, behind those of
+/// [`FORMS`].
+pub(super) const SOCKETIO: u8 = FORMS.len() as u8 * PACKINGS;
+/// The lane of Socket.IO over polling: records, each with its separator behind it.
+pub(super) const POLLING: u8 = SOCKETIO + PACKINGS;
+/// Lanes of the outbox.
+pub(super) const LANES: usize = POLLING as usize + 1;
+/// Forms of a Socket.IO lane: one of each namespace. Any other lane has one.
+const SOCKETIO_FORMS: u8 = 2;
+/// Lanes of several forms, which are the last.
+const MIXED_LANES: usize = LANES - SOCKETIO as usize;
+/// Pairs of a lane and one of its forms.
+const PLACES: usize = LANES + (SOCKETIO_FORMS as usize - 1) * MIXED_LANES;
 
 /// How a dialect writes a delivery; the time is given as text too.
 type Form = fn(&mut Vec<u8>, &Publication<'_>, &[u8; RFC3339_BYTES]);
@@ -33,13 +46,14 @@ const FORMS: [Form; 3] = [topics::delivery, events::delivery, channels::delivery
 
 /// The lane of a connection.
 pub(super) fn lane_of(dialect: Dialect, compression: Option<Accepted>) -> u8 {
-    let form = match dialect {
-        // The last three are delivered nothing.
-        Dialect::Topics | Dialect::Echo | Dialect::Admin | Dialect::SocketIo => 0,
-        Dialect::Events => 1,
-        Dialect::Channels => 2,
+    let plain = match dialect {
+        // The last two are delivered nothing.
+        Dialect::Topics | Dialect::Echo | Dialect::Admin => 0,
+        Dialect::Events => PACKINGS,
+        Dialect::Channels => 2 * PACKINGS,
+        Dialect::SocketIo => SOCKETIO,
     };
-    form * PACKINGS + compression.map_or(0, |it| 1 + WINDOW_BITS_MAX - it.server_bits)
+    plain + compression.map_or(0, |it| 1 + WINDOW_BITS_MAX - it.server_bits)
 }
 
 fn form_of(lane: u8) -> Form {
@@ -52,18 +66,33 @@ fn window_bits(lane: u8) -> Option<u8> {
     (packing > 0).then(|| 1 + WINDOW_BITS_MAX - packing)
 }
 
-/// Where a publication stands in each lane that it is encoded in.
-#[derive(Default)]
-pub(super) struct Encoded([Option<Range>; LANES]);
+/// Where a publication stands in each lane and form that it is encoded in.
+///
+/// A table, though most publications have one place or two: what a delivery costs more in a list,
+/// to be searched whenever the next subscriber has another lane, is more than filling this.
+pub(super) struct Encoded([Range; PLACES]);
 
 impl Encoded {
-    /// Its range in a lane; `encode` is called once a lane.
+    /// Its range in a lane and form; `encode` is called once for both.
     #[inline]
-    pub(super) fn in_lane(&mut self, lane: u8, encode: impl FnOnce(u8) -> Range) -> Range {
-        match self.0[usize::from(lane)] {
-            Some(range) => range,
-            None => *self.0[usize::from(lane)].insert(encode(lane)),
+    pub(super) fn in_lane(
+        &mut self,
+        lane: u8,
+        form: u8,
+        encode: impl FnOnce(u8) -> Range,
+    ) -> Range {
+        debug_assert!(form == 0 || lane >= SOCKETIO && form < SOCKETIO_FORMS, "{lane}, {form}");
+        let place = &mut self.0[usize::from(lane) + usize::from(form) * MIXED_LANES];
+        if place.is_empty() {
+            *place = encode(lane);
         }
+        *place
+    }
+}
+
+impl Default for Encoded {
+    fn default() -> Self {
+        Self([Range::EMPTY; PLACES])
     }
 }
 

@@ -54,7 +54,7 @@ impl Hub {
                 {
                     continue;
                 }
-                let range = encoded.in_lane(slot.lane, |lane| {
+                let range = encoded.in_lane(slot.lane, 0, |lane| {
                     encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
                 });
                 outbox.queue(subscriber.conn, &mut slot.pending, range);

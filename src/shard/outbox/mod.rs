@@ -4,7 +4,7 @@
 //! compression). What a connection is to get is a chain of byte ranges of its lane; a range that
 //! continues the last one only makes that longer, so a subscriber of one busy topic has one range,
 //! sent as it stands, and nothing is copied for it. Several ranges are copied together ("corked")
-//! into one send. What the kernel refuses is kept by `backlog.rs`, frame by frame.
+//! into one send. What the kernel refuses is kept by `backlog.rs`, unit by unit.
 //!
 //! Owns: the lanes, the chains, the dirty list. Never: a socket ([`Port`] is the owner's), the
 //! decision what to send, or a connection's life.
@@ -68,7 +68,7 @@ pub enum Sent {
     Gone,
 }
 
-/// A range of a lane's bytes: one or more whole frames.
+/// A range of a lane's bytes: one or more whole units (see [`Outbox::write`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     start: u32,
@@ -98,7 +98,7 @@ struct Node {
     next: u32,
 }
 
-/// Which messages a frame may be dropped for: none, or those of one topic.
+/// Which messages a unit may be dropped for: none, or those of one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Droppable(Option<u64>);
 
@@ -131,7 +131,7 @@ pub struct Outbox {
     lanes: Vec<Lane>,
     /// Lanes that the turn's end must look at, a bit each: those written to, and those that have
     /// more room than usual.
-    touched: u32,
+    touched: u64,
     /// Bytes of all lanes.
     bytes: usize,
     nodes: Vec<Node>,
@@ -156,9 +156,9 @@ impl Outbox {
     /// Empty, with so many lanes.
     ///
     /// # Panics
-    /// When these are more than 32.
+    /// When these are more than 64.
     pub fn new(lanes: usize) -> Self {
-        assert!(lanes <= u32::BITS as usize, "{lanes} lanes");
+        assert!(lanes <= u64::BITS as usize, "{lanes} lanes");
         Self {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             touched: 0,
@@ -170,14 +170,17 @@ impl Outbox {
         }
     }
 
-    /// Appends one frame to a lane; `write` appends exactly the frame's bytes.
+    /// Appends one unit to a lane; `write` appends exactly its bytes, of which there are some.
+    ///
+    /// A unit is a frame, or several that make no sense without each other, as a text with the
+    /// binary frames that belong to it. It is sent, kept or dropped as one.
     pub fn write(
         &mut self,
         lane: u8,
         droppable: Droppable,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Range {
-        self.touched |= 1 << lane;
+        self.touched |= 1_u64 << lane;
         let lane = &mut self.lanes[usize::from(lane)];
         let start = lane.bytes.len();
         lane.marks.push(Mark { start: start as u32, droppable });
@@ -242,7 +245,7 @@ impl Outbox {
             lane.bytes.shrink_to(usual);
             lane.marks.shrink_to(TURN_FRAMES_KEPT);
             // It gives that back with the next turn that does not need it, whatever is in that.
-            self.touched |= u32::from(lane.bytes.capacity() > CORK_BYTES_MAX) << at;
+            self.touched |= u64::from(lane.bytes.capacity() > CORK_BYTES_MAX) << at;
         }
         self.cork.shrink_to(CORK_BYTES_MAX);
     }
@@ -336,7 +339,7 @@ impl Outbox {
         assert_eq!(self.lanes.iter().map(|lane| lane.bytes.len()).sum::<usize>(), self.bytes);
         for (at, lane) in self.lanes.iter().enumerate() {
             let is_usual = lane.bytes.is_empty() && lane.bytes.capacity() <= CORK_BYTES_MAX;
-            assert!(is_usual || self.touched & 1 << at != 0, "lane {at} is forgotten");
+            assert!(is_usual || self.touched & 1_u64 << at != 0, "lane {at} is forgotten");
             assert!(lane.marks.is_sorted_by_key(|mark| mark.start));
             assert!(lane.marks.last().is_none_or(|mark| (mark.start as usize) < lane.bytes.len()));
             assert_eq!(lane.bytes.is_empty(), lane.marks.is_empty());
@@ -358,6 +361,15 @@ impl Outbox {
 }
 
 impl Range {
+    /// Nothing: no unit is that.
+    pub const EMPTY: Self = Self { start: 0, end: 0 };
+
+    /// Whether it is nothing.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
     fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }

@@ -40,3 +40,18 @@ fn a_lane_of_a_flood_gives_back_its_room_whatever_the_next_turns_hold() {
     assert!(outbox.lanes.iter().all(usual));
     assert_eq!(outbox.touched, 0);
 }
+
+#[test]
+fn the_last_lane_is_as_good_as_the_first() {
+    let mut outbox = Outbox::new(64);
+    for lane in [0, 31, 32, 63] {
+        write(&mut outbox, lane, CORK_BYTES_MAX + 1);
+        outbox.check();
+    }
+    assert_eq!(outbox.touched, 1 << 63 | 1 << 32 | 1 << 31 | 1);
+    for _ in 0..2 {
+        end_turn(&mut outbox);
+        assert!(outbox.lanes.iter().all(|lane| lane.bytes.is_empty() && lane.marks.is_empty()));
+    }
+    assert_eq!(outbox.touched, 0);
+}
