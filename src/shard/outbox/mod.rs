@@ -10,6 +10,7 @@
 //! decision what to send, or a connection's life.
 
 mod backlog;
+mod flush;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::limits::{
     CORK_BYTES_MAX, TURN_BYTES_MAX, TURN_FRAMES_KEPT, TURN_RANGES_KEPT, TURN_RANGES_MAX,
 };
 pub use backlog::{Backlog, OutboxBound, Overflow};
+pub use flush::{Kept, Unsent};
 
 const NONE: u32 = u32::MAX;
 
@@ -250,89 +252,6 @@ impl Outbox {
         self.cork.shrink_to(CORK_BYTES_MAX);
     }
 
-    /// Sends one connection's chain, which is taken. A connection with a backlog sends nothing
-    /// now: its chain goes behind the backlog (see [`Outbox::keep`]).
-    pub fn flush(&mut self, conn: u32, lane: u8, chain: Pending, port: &mut impl Port) -> Unsent {
-        let lane_bytes = &self.lanes[usize::from(lane)].bytes;
-        let first = self.nodes[chain.head as usize];
-        let mut unsent = Unsent::whole(chain);
-        if first.next == NONE {
-            let bytes = first.range.of(lane_bytes);
-            unsent.send(conn, bytes, port);
-            return unsent;
-        }
-        let mut at = chain.head;
-        while at != NONE {
-            self.cork.clear();
-            let Node { range, next } = self.nodes[at as usize];
-            let mut piece = range.of(lane_bytes);
-            at = next;
-            if piece.len() < CORK_BYTES_MAX {
-                self.cork.extend_from_slice(piece);
-                while at != NONE {
-                    let Node { range, next } = self.nodes[at as usize];
-                    if self.cork.len() + range.of(lane_bytes).len() > CORK_BYTES_MAX {
-                        break;
-                    }
-                    self.cork.extend_from_slice(range.of(lane_bytes));
-                    at = next;
-                }
-                piece = &self.cork;
-            }
-            if !unsent.send(conn, piece, port) {
-                break;
-            }
-        }
-        unsent
-    }
-
-    /// Moves what a flush left, or a whole chain, into the connection's backlog, frame by frame.
-    ///
-    /// Says how many messages were dropped or lost.
-    pub fn keep(
-        &mut self,
-        lane: u8,
-        unsent: &Unsent,
-        backlog: &mut Backlog,
-        bound: OutboxBound,
-    ) -> Kept {
-        let mut kept = Kept::default();
-        let marks = &self.lanes[usize::from(lane)].marks;
-        let bytes = &self.lanes[usize::from(lane)].bytes;
-        let (mut at, mut skip) = (unsent.chain.head, unsent.skip);
-        while at != NONE {
-            let Node { range, next } = self.nodes[at as usize];
-            let first = marks.partition_point(|mark| mark.start < range.start);
-            for (row, mark) in marks.iter().enumerate().skip(first) {
-                if mark.start >= range.end {
-                    break;
-                }
-                let end = marks.get(row + 1).map_or(bytes.len(), |next| next.start as usize);
-                let frame = &bytes[mark.start as usize..end];
-                if skip >= frame.len() {
-                    skip -= frame.len();
-                    continue;
-                }
-                if kept.overflow {
-                    kept.lost += u64::from(mark.droppable != Droppable::NEVER);
-                    continue;
-                }
-                let frame = self.kept.entry((lane, mark.start)).or_insert_with(|| Rc::from(frame));
-                match backlog.push(Rc::clone(frame), skip, mark.droppable, bound) {
-                    Ok(dropped) => kept.dropped += dropped,
-                    Err(Overflow { dropped }) => {
-                        kept.overflow = true;
-                        kept.dropped += dropped;
-                        kept.lost += u64::from(mark.droppable != Droppable::NEVER);
-                    }
-                }
-                skip = 0;
-            }
-            at = next;
-        }
-        kept
-    }
-
     /// Asserts that marks, bytes and what is known of them agree; gives the connections on the dirty
     /// list.
     pub(super) fn check(&self) -> &[u32] {
@@ -372,53 +291,5 @@ impl Range {
 
     fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
-    }
-}
-
-/// What became of frames that were to go into a backlog.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Kept {
-    /// Messages that the policy dropped to keep the bound.
-    pub dropped: u64,
-    /// The bound is passed and nothing more may be dropped: the connection must go.
-    pub overflow: bool,
-    /// Messages from the one that did not fit on.
-    pub lost: u64,
-}
-
-/// What a flush did, and what it left.
-#[derive(Clone, Copy, Debug)]
-pub struct Unsent {
-    chain: Pending,
-    /// Bytes of the chain that the kernel took.
-    skip: usize,
-    /// Sends made.
-    pub sends: u64,
-    /// What it came to.
-    pub outcome: Flushed,
-}
-
-impl Unsent {
-    /// A chain of which nothing was tried.
-    pub fn whole(chain: Pending) -> Self {
-        Self { chain, skip: 0, sends: 0, outcome: Flushed::Kept }
-    }
-
-    /// Bytes that the kernel took.
-    pub fn sent_bytes(&self) -> usize {
-        self.skip
-    }
-
-    /// Sends a piece; whether to go on.
-    fn send(&mut self, conn: u32, bytes: &[u8], port: &mut impl Port) -> bool {
-        self.sends += 1;
-        match port.send(conn, bytes) {
-            Sent::Bytes(taken) => {
-                self.skip += taken;
-                self.outcome = if taken == bytes.len() { Flushed::All } else { Flushed::Kept };
-            }
-            Sent::Gone => self.outcome = Flushed::Gone,
-        }
-        self.outcome == Flushed::All
     }
 }
