@@ -1,4 +1,4 @@
-//! Reads a JSON object's members as raw text, building no tree; writes JSON strings.
+//! Reads the parts of a JSON object or array as raw text, building no tree; writes JSON strings.
 //!
 //! Every dialect reads its envelopes here. simd-json checks the grammar in a scratch copy, which it
 //! overwrites as it decodes escapes; where it put each key says where that key stands in the
@@ -6,6 +6,8 @@
 //! though it is JSON (numbers beyond u64 and f64) is decided by `strict`, on that path only.
 //! A value is never interpreted here. Grammar: RFC 8259.
 
+mod array;
+mod place;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -13,6 +15,8 @@ mod tests;
 use ahash::AHashSet;
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 
+pub use self::array::{Array, Item, Items};
+use self::place::{back_over_blanks, size, skip_blanks, string_end};
 use crate::close::Refusal;
 pub use crate::json_text::push_string;
 use crate::limits::{JSON_NESTING_MAX, JSON_SCRATCH_BYTES_KEPT};
@@ -36,7 +40,11 @@ pub struct Scratch {
 
 /// One object, read and found well formed.
 #[derive(Debug)]
-pub struct Object<'a> {
+pub struct Object<'a>(Document<'a>);
+
+/// One text, read and found well formed.
+#[derive(Debug)]
+struct Document<'a> {
     text: &'a str,
     /// Address of the scratch copy's first byte.
     base: usize,
@@ -75,7 +83,7 @@ pub enum Value<'t, 'a> {
 /// The members of an object in their order, duplicates included.
 #[derive(Clone, Debug)]
 pub struct Members<'t, 'a> {
-    object: &'t Object<'a>,
+    document: &'t Document<'a>,
     /// Key, value and what the value holds, of each member that is left.
     nodes: &'t [Node<'a>],
     /// Where the object's closing brace stands in the text.
@@ -113,6 +121,26 @@ impl Scratch {
     /// # Errors
     /// [`Refusal::BadJson`] and [`Refusal::NotAnObject`], both the client's fault.
     pub fn read<'a>(&'a mut self, text: &'a str) -> Result<(Object<'a>, &'a mut String), Refusal> {
+        let (document, spare) = self.document(text)?;
+        match document.tape.0.first() {
+            Some(Node::Object { .. }) => Ok((Object(document), spare)),
+            _ => Err(Refusal::NotAnObject),
+        }
+    }
+
+    /// Reads `text` as one array. Linear in the text.
+    ///
+    /// # Errors
+    /// [`Refusal::BadJson`] for what is no JSON or no array, the client's fault.
+    pub fn read_array<'a>(&'a mut self, text: &'a str) -> Result<Array<'a>, Refusal> {
+        let (document, _) = self.document(text)?;
+        Array::new(document).ok_or(Refusal::BadJson)
+    }
+
+    fn document<'a>(
+        &'a mut self,
+        text: &'a str,
+    ) -> Result<(Document<'a>, &'a mut String), Refusal> {
         self.give_back(text.len());
         let Self { copy, blanked, buffers, tape: home, spare } = self;
         spare.clear();
@@ -131,12 +159,8 @@ impl Scratch {
         if text.len() > JSON_SCRATCH_BYTES_KEPT {
             *buffers = self::buffers();
         }
-        let object = Object { text, base, tape, home };
-        match object.tape.0.first() {
-            _ if parsed.is_err() => Err(Refusal::BadJson),
-            Some(Node::Object { .. }) => Ok((object, spare)),
-            _ => Err(Refusal::NotAnObject),
-        }
+        let document = Document { text, base, tape, home };
+        parsed.map(|()| (document, spare)).map_err(|_| Refusal::BadJson)
     }
 
     /// Frees what a larger text left behind, before one of `len` bytes is read.
@@ -172,13 +196,8 @@ fn pad<'c>(copy: &'c mut Vec<u8>, text: &str) -> &'c mut [u8] {
 impl<'a> Object<'a> {
     /// Its members.
     pub fn members(&self) -> Members<'_, 'a> {
-        let end = self.text.trim_ascii_end().len() - 1;
-        Members { object: self, nodes: &self.tape.0[1..], end }
-    }
-
-    /// Where a decoded string begins in the text.
-    fn offset(&self, decoded: &str) -> usize {
-        decoded.as_ptr().addr() - self.base
+        let Self(document) = self;
+        Members { document, nodes: &document.tape.0[1..], end: document.inner_end() }
     }
 
     /// Whether two of its own keys are the same once decoded; linear in the number of members.
@@ -187,7 +206,19 @@ impl<'a> Object<'a> {
     }
 }
 
-impl Drop for Object<'_> {
+impl Document<'_> {
+    /// Where a decoded string begins in the text.
+    fn offset(&self, decoded: &str) -> usize {
+        decoded.as_ptr().addr() - self.base
+    }
+
+    /// Where the brace or bracket stands that closes it.
+    fn inner_end(&self) -> usize {
+        self.text.trim_ascii_end().len() - 1
+    }
+}
+
+impl Drop for Document<'_> {
     /// Brings the tape's memory home.
     fn drop(&mut self) {
         if self.text.len() <= JSON_SCRATCH_BYTES_KEPT {
@@ -197,6 +228,20 @@ impl Drop for Object<'_> {
 }
 
 impl<'t, 'a> Value<'t, 'a> {
+    /// Of a node with what it holds; `end` is where it ends in the text.
+    fn new(document: &'t Document<'a>, node: Node<'a>, inside: &'t [Node<'a>], end: usize) -> Self {
+        match node {
+            Node::String(text) => Self::String(text),
+            Node::Static(StaticNode::Null) => Self::Null,
+            Node::Static(StaticNode::Bool(truth)) => Self::Bool(truth),
+            Node::Static(_) => Self::Number,
+            Node::Array { .. } => Self::Array(Elements(inside)),
+            Node::Object { .. } => {
+                Self::Object(Members { document, nodes: inside, end: end - b"}".len() })
+            }
+        }
+    }
+
     /// The string, decoded, if it is one.
     pub fn string(&self) -> Option<&'a str> {
         if let Self::String(text) = self { Some(text) } else { None }
@@ -248,7 +293,7 @@ impl<'t, 'a> Members<'t, 'a> {
 
     /// Appends all members but those of this key, as written, with a comma between two.
     pub fn push_others(mut self, key: &str, out: &mut String) {
-        let text = self.object.text;
+        let text = self.document.text;
         while let Some(span) = self.next_span() {
             if span.key != key {
                 if !out.is_empty() {
@@ -265,13 +310,13 @@ impl<'t, 'a> Members<'t, 'a> {
         let [Node::String(key), value, rest @ ..] = self.nodes else { return None };
         let (inside, rest) = rest.split_at(size(value));
         self.nodes = rest;
-        let bytes = self.object.text.as_bytes();
-        let key_start = self.object.offset(key);
+        let bytes = self.document.text.as_bytes();
+        let key_start = self.document.offset(key);
         let key_end = string_end(bytes, key_start, key.len());
         let value_start = skip_blanks(bytes, skip_blanks(bytes, key_end + 1) + b":".len());
         let end = match rest {
             [Node::String(next), ..] => {
-                back_over_blanks(bytes, self.object.offset(next) - b"\"".len()) - b",".len()
+                back_over_blanks(bytes, self.document.offset(next) - b"\"".len()) - b",".len()
             }
             _ => self.end,
         };
@@ -297,18 +342,8 @@ impl<'t, 'a> Iterator for Members<'t, 'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let Span { key, value_start, end, node, inside, .. } = self.next_span()?;
-        let raw = &self.object.text[value_start..end];
-        let value = match node {
-            Node::String(text) => Value::String(text),
-            Node::Static(StaticNode::Null) => Value::Null,
-            Node::Static(StaticNode::Bool(truth)) => Value::Bool(truth),
-            Node::Static(_) => Value::Number,
-            Node::Array { .. } => Value::Array(Elements(inside)),
-            Node::Object { .. } => {
-                let end = end - b"}".len();
-                Value::Object(Members { object: self.object, nodes: inside, end })
-            }
-        };
+        let raw = &self.document.text[value_start..end];
+        let value = Value::new(self.document, node, inside, end);
         Some(Member { key, raw, value })
     }
 }
@@ -330,44 +365,4 @@ fn keys<'a>(mut nodes: &[Node<'a>]) -> impl Iterator<Item = &'a str> {
         nodes = &rest[size(value)..];
         Some(*key)
     })
-}
-
-/// Nodes that lie inside this one and follow it on the tape.
-fn size(node: &Node<'_>) -> usize {
-    match *node {
-        Node::Object { count, .. } | Node::Array { count, .. } => count,
-        Node::String(_) | Node::Static(_) => 0,
-    }
-}
-
-/// Where the closing quote stands of a string that begins at `start`, behind its opening quote, and
-/// has `decoded_len` bytes once decoded.
-fn string_end(bytes: &[u8], start: usize, decoded_len: usize) -> usize {
-    // An escape is longer than what it stands for, so a string without one ends here.
-    let mut at = start + decoded_len;
-    if bytes[start..at].contains(&b'\\') || bytes[at] != b'"' {
-        at = start;
-        while bytes[at] != b'"' {
-            at += if bytes[at] == b'\\' { 2 } else { 1 };
-        }
-    }
-    at
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
-    while is_blank(bytes[at]) {
-        at += 1;
-    }
-    at
-}
-
-fn back_over_blanks(bytes: &[u8], mut end: usize) -> usize {
-    while is_blank(bytes[end - 1]) {
-        end -= 1;
-    }
-    end
 }

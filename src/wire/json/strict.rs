@@ -6,7 +6,7 @@
 //! simd-json can read the rest and every offset stays. Only `Scratch::read` calls this, after a
 //! refusal.
 
-use super::is_blank;
+use super::place::is_blank;
 use crate::limits::JSON_NESTING_MAX;
 
 /// Whether `text` (UTF-8) is one JSON value; if so its numbers have become `0` and blanks.

@@ -18,7 +18,7 @@ fn members(text: &str) -> Vec<(String, String)> {
 }
 
 /// What serde_json makes of a text, where it differs from us on purpose taken out.
-fn serde_json_says(text: &str) -> Result<(), Refusal> {
+pub(super) fn serde_json_says(text: &str) -> Result<(), Refusal> {
     // Checks the grammar; looks neither at the size of numbers nor for lone surrogates.
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| Refusal::BadJson)?;
     match serde_json::from_str::<serde_json::Value>(text) {
@@ -271,7 +271,7 @@ fn each_ascii_character_in_each_place_is_judged_as_serde_json_judges_it() {
 }
 
 /// Texts glued from pieces of JSON: well formed seldom enough, and nearly so often.
-fn nearly_json() -> impl Strategy<Value = String> {
+pub(super) fn nearly_json() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "{",
         "}",
