@@ -206,6 +206,9 @@ pub const DESCRIPTORS_PER_SHARD: usize = 10;
 /// Milliseconds that a shard waits before it tries again to read clients or accept, when it could
 /// not.
 pub const RETRY_MS: u64 = 1;
+/// The largest number by which a Socket.IO client may ask to be acknowledged: the largest up to
+/// which JavaScript counts without a gap.
+pub const ACK_ID_MAX: u64 = 1 << 53;
 /// Objects and arrays open at once in a JSON text; what nests deeper is refused as malformed.
 pub const JSON_NESTING_MAX: usize = 1024;
 /// Bytes of the largest JSON text whose working memory a shard keeps for the next one. Index and

@@ -10,4 +10,5 @@ pub mod engineio;
 pub mod events;
 pub mod frame;
 pub mod json;
+pub mod socketio;
 pub mod topics;
