@@ -96,6 +96,7 @@ fn colon_names_are_protected() {
         let rules = Rules::defaults(dialect, true);
         for name in [
             "user:42:notifications",
+            "user:acme:42:notifications",
             "user:42",
             "user:",
             "user:1.x.y",
@@ -157,7 +158,11 @@ fn the_rest_depends_on_the_dialect_and_the_webhook() {
         let rules = Rules::defaults(dialect, webhook);
         for &action in Action::ALL {
             assert_eq!(verdict(&rules, action, "room.1.chat", Some(&it)), room);
-            assert_eq!(verdict(&rules, action, "messages.user.7", Some(&it)), rest);
+            for name in ["messages.user.7", "general", "room:1", "Zimmer 1"] {
+                assert_eq!(verdict(&rules, action, name, Some(&it)), rest, "{name}");
+                let of_nobody = verdict(&rules, action, name, None);
+                assert_eq!(of_nobody, Deny, "{name}");
+            }
         }
         assert_eq!(verdict(&rules, Subscribe, "room.1.*", Some(&it)), room);
         assert_eq!(verdict(&rules, Subscribe, "messages.**", Some(&it)), rest);
