@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::doubts;
+use super::events;
 use super::grammar;
 use super::keys::SETTINGS;
-use super::meant::{self, topic_bounds};
+use super::meant::{self, DEV, topic_bounds};
 use super::problem::{Origin, Problem, Problems};
 use super::setting::{Setting, Support};
+use super::socketio;
 use super::typed::{Typed, Values};
 use super::words::{Decision, Dialect};
 use crate::auth::protected;
@@ -36,9 +38,18 @@ pub(super) fn contradictions(typed: &Typed, problems: &mut Problems, warnings: &
         |outbox, message| outbox >= message,
         problems,
     );
+    at_least(
+        values,
+        ("slow_consumer.outbox_bytes_max", "holds no message of the greatest size,"),
+        "socketio.max_http_buffer_bytes",
+        |outbox, message| outbox >= message,
+        problems,
+    );
     both_or_none(values, ["tls.cert_file", "tls.key_file"], problems);
     without_effect(values, warnings);
     doubts::look(values, problems, warnings);
+    events::check(values.get("socketio.events"), problems);
+    socketio::without_endpoint(typed, warnings);
     endpoints(typed.entries("endpoint"), problems);
     rules(typed, problems, warnings);
     histories(typed, problems);
@@ -146,7 +157,7 @@ fn rules(typed: &Typed, problems: &mut Problems, warnings: &mut Vec<String>) {
         endpoint.sound(&["endpoint.dialect"])
             && given.origin != Origin::Default
             // With --dev no rule is asked.
-            && !matches!(endpoint.get("endpoint.require_authentication").origin, Origin::Derived(_))
+            && endpoint.get("endpoint.require_authentication").origin != Origin::Derived(DEV)
             && endpoint.word::<Dialect>("endpoint.dialect") == Dialect::Events
     };
     if typed.entries("rule").is_empty() && !typed.values.is_set("webhook.url") {
@@ -196,7 +207,7 @@ fn rule_topics(typed: &Typed, problems: &mut Problems, warnings: &mut Vec<String
 fn is_dev(typed: &Typed) -> bool {
     const KEY: &str = "endpoint.require_authentication";
     let endpoints = typed.entries("endpoint");
-    endpoints.iter().any(|it| matches!(it.get(KEY).origin, Origin::Derived(_)))
+    endpoints.iter().any(|it| it.get(KEY).origin == Origin::Derived(DEV))
 }
 
 fn histories(typed: &Typed, problems: &mut Problems) {

@@ -7,7 +7,7 @@
 use super::grammar;
 use super::setting::{Kind, Preset, Setting};
 use super::words::{
-    Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
+    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
 };
 use crate::limits;
 
@@ -273,32 +273,26 @@ pub static SETTINGS: &[Setting] = &[
     unset("rabbitmq.dead_letter_exchange", TEXT)
         .about("where malformed notifications go")
         .absent("RabbitMQ"),
-    Setting::int("socketio.ping_interval_ms", 25_000, 10, DAY_MS)
+    Setting::int("socketio.ping_interval_ms", 25_000, 100, DAY_MS)
         .unit("ms")
-        .about("time between heartbeats")
-        .absent("Socket.IO"),
-    Setting::int("socketio.ping_timeout_ms", 20_000, 10, DAY_MS)
+        .about("the server pings so often, whatever else is said; each costs a send"),
+    Setting::int("socketio.ping_timeout_ms", 20_000, 100, DAY_MS)
         .unit("ms")
-        .about("time to answer a heartbeat")
-        .absent("Socket.IO"),
+        .about("a client that has not answered a ping by then is gone"),
     Setting::int("socketio.max_http_buffer_bytes", 1_000_000, 64, BYTES_MAX)
         .unit("bytes")
-        .about("of one message")
-        .absent("Socket.IO"),
-    Setting::int("socketio.recovery_ms", 0, 0, DAY_MS)
-        .unit("ms")
-        .about("how long a lost session can be taken up again; 0: not at all")
-        .absent("Socket.IO"),
+        .about("of one message with its attachments, held while it comes; clients are told"),
+    Setting::int("socketio.recovery_ms", 0, 0, DAY_MS).unit("ms").about(
+        "a lost session can be taken up again: events are held in memory, each has an argument \
+         more; 0: not at all; on or off from the next start",
+    ),
     Setting::flag("socketio.test_notification", false)
-        .about("TEST_NOTIFICATION to all every 60 s")
-        .absent("Socket.IO"),
-    unset(
-        "socketio.conformance",
-        Kind::Word { words: &["protocol", "client", "engine"], absent: &[] },
-    )
-    .about("load the handlers of a conformance suite")
-    .absent("Socket.IO"),
-    unset("socketio.events", Kind::Table).about("events by other names").absent("Socket.IO"),
+        .about("TEST_NOTIFICATION to all on the namespace /ws every 60 s, a delivery each"),
+    unset("socketio.conformance", Kind::Word { words: Conformance::WORDS, absent: &[] })
+        .about("stand in for the server of a conformance suite, on loopback only")
+        .restart(),
+    unset("socketio.events", Kind::Table)
+        .about("events by other names; a name that is none of the broker's is passed on to a room"),
     Setting::new("history.topic", PATTERN, Preset::Required)
         .about("the topics that keep one")
         .restart(),

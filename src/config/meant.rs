@@ -12,13 +12,16 @@ use super::settings::{
     Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
     Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
 };
+use super::socketio;
 use super::typed::{Typed, Values};
 use super::value::Value;
 use crate::origin::Origins;
 use crate::topic::TopicBounds;
 
-/// What `--dev` listens on unless told otherwise.
-const DEV_HOST: &str = "127.0.0.1";
+/// What lets anyone in from this machine.
+pub(super) const DEV: &str = "--dev";
+/// What is listened on then, unless told otherwise.
+const LOOPBACK: &str = "127.0.0.1";
 /// The endpoint table while none is configured (protocols.md section 1).
 const DEFAULT_ENDPOINTS: [(&str, &str); 5] = [
     ("/ws", "topics"),
@@ -35,6 +38,9 @@ pub(super) fn settle(
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) {
+    socketio::settle(&mut typed.values, problems);
+    let defaults =
+        || socketio::mode(&typed.values).map_or_else(default_endpoints, socketio::endpoints);
     let endpoints = match typed.lists.remove("endpoint").flatten() {
         _ if typed.values.sound(&["websocket.enabled"])
             && !typed.values.flag("websocket.enabled") =>
@@ -42,10 +48,11 @@ pub(super) fn settle(
             Vec::new()
         }
         Some(given) => renamed(given, &typed.values, problems),
-        None => without_rivals(renamed(default_endpoints(), &typed.values, problems)),
+        None => without_rivals(renamed(defaults(), &typed.values, problems)),
     };
     typed.lists.insert("endpoint", Some(endpoints));
     typed.endpoints_mut().filter(is_admin).for_each(|endpoint| close(endpoint, warnings));
+    socketio::open_endpoints(typed);
     if dev {
         settle_dev(typed, problems);
     }
@@ -76,9 +83,19 @@ fn default_endpoints() -> Vec<Values> {
     DEFAULT_ENDPOINTS.into_iter().map(entry).collect()
 }
 
-/// The endpoints with `websocket.path` as the path of the first.
+/// The endpoints with `websocket.path` as the path of the first, unless it is where Socket.IO's is.
 fn renamed(mut endpoints: Vec<Values>, values: &Values, problems: &mut Problems) -> Vec<Values> {
     let given = values.get("websocket.path");
+    let is_there = |endpoint: &Values| {
+        let (Value::Text(path), true) = (&given.value, endpoint.sound(&["endpoint.path"])) else {
+            return false;
+        };
+        socketio::is_spoken_at(endpoint)
+            && socketio::is_same_path(path, endpoint.required("endpoint.path"))
+    };
+    if endpoints.iter().any(is_there) {
+        return endpoints;
+    }
     match (&given.value, endpoints.first_mut()) {
         (Value::Unset, _) => {}
         (path, Some(first)) => first.set("endpoint.path", path.clone(), given.origin.clone()),
@@ -102,17 +119,27 @@ fn without_rivals(mut endpoints: Vec<Values>) -> Vec<Values> {
 
 /// `--dev` listens on this machine only and lets anonymous connections in.
 fn settle_dev(typed: &mut Typed, problems: &mut Problems) {
-    let dev = || Origin::Derived("--dev");
-    let host = typed.values.get("server.host");
-    if host.origin == Origin::Default {
-        typed.values.set("server.host", Value::Text(DEV_HOST.to_owned()), dev());
-    } else if !grammar::is_loopback(typed.values.required("server.host")) {
-        let what =
-            "--dev lets anyone in and listens on loopback only; allowed: 127.0.0.1, ::1, localhost";
-        problems.push(Problem::contradiction(&host.origin, "server.host", &host.value, what));
-    }
+    keep_to_this_machine(&mut typed.values, DEV, problems);
     for endpoint in typed.endpoints_mut().filter(|endpoint| !is_admin(endpoint)) {
-        endpoint.set("endpoint.require_authentication", Value::Flag(false), dev());
+        endpoint.set("endpoint.require_authentication", Value::Flag(false), Origin::Derived(DEV));
+    }
+}
+
+/// Listens on loopback, unless told otherwise, which is refused; `why` is what lets anyone in.
+pub(super) fn keep_to_this_machine(
+    values: &mut Values,
+    why: &'static str,
+    problems: &mut Problems,
+) {
+    const KEY: &str = "server.host";
+    let host = values.get(KEY);
+    if host.origin == Origin::Default && values.sound(&[KEY]) {
+        values.set(KEY, Value::Text(LOOPBACK.to_owned()), Origin::Derived(why));
+    } else if !grammar::is_loopback(values.required(KEY)) && values.sound(&[KEY]) {
+        let what = format_args!(
+            "{why} lets anyone in and listens on loopback only; allowed: 127.0.0.1, ::1, localhost"
+        );
+        problems.push(Problem::contradiction(&host.origin, KEY, &host.value, what));
     }
 }
 
@@ -128,7 +155,7 @@ pub(super) fn settings(typed: &Typed, key: AuthKey, dev: bool) -> Settings {
         server: server(values),
         tls: tls(values),
         websocket: websocket(values),
-        endpoints: typed.entries("endpoint").iter().map(endpoint).collect(),
+        endpoints: typed.entries("endpoint").iter().map(|entry| endpoint(values, entry)).collect(),
         auth: Auth {
             key,
             algorithms: values.words("auth.algorithms"),
@@ -159,6 +186,7 @@ pub(super) fn settings(typed: &Typed, key: AuthKey, dev: bool) -> Settings {
             adapter: values.word("bus.adapter"),
             memory_max_messages: values.int("bus.memory_max_messages"),
         },
+        socketio: socketio::settings(values),
         histories: typed.entries("history").iter().map(history).collect(),
     }
 }
@@ -219,11 +247,12 @@ fn websocket(values: &Values) -> Websocket {
     }
 }
 
-fn endpoint(entry: &Values) -> Endpoint {
+fn endpoint(values: &Values, entry: &Values) -> Endpoint {
     Endpoint {
         path: entry.required("endpoint.path").to_owned(),
         dialect: entry.word("endpoint.dialect"),
         require_authentication: entry.flag("endpoint.require_authentication"),
+        engine_only: socketio::is_engine_only(values, entry),
     }
 }
 

@@ -13,6 +13,7 @@
 mod check;
 mod document;
 mod doubts;
+mod events;
 mod grammar;
 mod key;
 mod keys;
@@ -23,6 +24,7 @@ mod read;
 mod renewal;
 mod setting;
 mod settings;
+mod socketio;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -33,6 +35,7 @@ mod words;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use events::{EventName, Events, RESERVED_EVENTS, Relay, RoomEvent};
 pub use key::read_file;
 pub use keys::SETTINGS;
 pub use problem::{Problem, Problems};
@@ -40,11 +43,12 @@ pub use read::{Environment, Override};
 pub use setting::{Kind, Preset, Setting, Support};
 pub use settings::{
     Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
-    Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
+    Server, Settings, SlowConsumer, SocketIoSettings, Tenants, Tls, WebhookSettings, Websocket,
 };
 pub use value::Secret;
 pub use words::{
-    Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, NotAWord, SlowConsumerPolicy,
+    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, NotAWord,
+    SlowConsumerPolicy,
 };
 
 use read::{FILE_VARIABLE, Reader};

@@ -10,6 +10,7 @@ use super::keys::SETTINGS;
 use super::meant;
 use super::problem::Problems;
 use super::setting::{LISTS, Setting, Support};
+use super::socketio::{self, RECOVERY};
 use super::typed::{Typed, Values};
 use super::value::Value;
 use super::{Change, Loaded};
@@ -23,8 +24,7 @@ const TLS: [&str; 2] = ["tls.cert_file", "tls.key_file"];
 /// What is new does not go with what needs a restart and stays.
 pub(super) fn renew(old: &Loaded, new: Loaded) -> Result<(Loaded, Vec<Change>), Problems> {
     let Loaded { settings, warnings, mut typed } = new;
-    let is_tls = |typed: &Typed| TLS.iter().all(|key| typed.values.is_set(key));
-    let tls_stays = is_tls(&old.typed) != is_tls(&typed);
+    let switched = switched(&old.typed.values, &typed.values);
     let mut changes = Vec::new();
     for setting in SETTINGS.iter().filter(|row| !row.in_list() && row.support == Support::Full) {
         let key = setting.key;
@@ -32,7 +32,7 @@ pub(super) fn renew(old: &Loaded, new: Loaded) -> Result<(Loaded, Vec<Change>), 
         if was.value == is.value && old.typed.files.get(key) == typed.files.get(key) {
             continue;
         }
-        let stays = setting.restart || (tls_stays && TLS.contains(&key));
+        let stays = setting.restart || switched.iter().any(|stem| key.starts_with(stem));
         if stays {
             typed.values.set(key, was.value.clone(), was.origin.clone());
             match old.typed.files.get(key) {
@@ -61,6 +61,20 @@ pub(super) fn renew(old: &Loaded, new: Loaded) -> Result<(Loaded, Vec<Change>), 
     }
     let settings = meant::settings(&typed, settings.auth.key, settings.dev);
     Ok((Loaded { settings, warnings, typed }, changes))
+}
+
+/// The beginnings of keys that stay: of what is switched on or off, or to another mode, which only
+/// a start does.
+fn switched(old: &Values, new: &Values) -> Vec<&'static str> {
+    let is_tls = |values: &Values| TLS.iter().all(|key| values.is_set(key));
+    let recovers = |values: &Values| values.int::<u64>(RECOVERY) > 0;
+    let all = [
+        ("tls.", is_tls(old) != is_tls(new)),
+        (RECOVERY, recovers(old) != recovers(new)),
+        // A mode brings what others of the section are.
+        ("socketio.", socketio::mode(old) != socketio::mode(new)),
+    ];
+    all.into_iter().filter(|(_, switched)| *switched).map(|(stem, _)| stem).collect()
 }
 
 fn entries<'a>(

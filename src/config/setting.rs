@@ -71,7 +71,7 @@ pub enum Kind {
     },
     /// At least one of a few words.
     Words(&'static [&'static str]),
-    /// A table of free names.
+    /// A table of names for names.
     Table,
 }
 
@@ -196,7 +196,7 @@ impl Setting {
             Kind::Texts { allowed, .. } => format!("a list, each {allowed}"),
             Kind::Word { words, .. } => words.join(", "),
             Kind::Words(words) => format!("a list, of {}", words.join(", ")),
-            Kind::Table => "a table".to_owned(),
+            Kind::Table => "a table, each name = \"other name\"".to_owned(),
         }
     }
 }

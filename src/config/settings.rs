@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
 
+use super::events::Events;
 use super::value::Secret;
 use super::words::{
-    Action, BusAdapter, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
+    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
 };
 use crate::origin::Origins;
 use crate::topic::TopicBounds;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub api: Api,
     /// The link between nodes.
     pub bus: Bus,
+    /// What holds for every connection of Socket.IO.
+    pub socketio: SocketIoSettings,
     /// Which topics keep their past messages; the first match decides.
     pub histories: Vec<HistorySetting>,
 }
@@ -125,12 +128,15 @@ pub struct Compression {
 /// One WebSocket path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Begins with `/`; compared byte for byte.
+    /// Begins with `/`; compared byte for byte, but that Socket.IO's is meant without its trailing
+    /// slash too where no other endpoint is there.
     pub path: String,
     /// What is spoken there.
     pub dialect: Dialect,
     /// Without it, who brings no token is let in as anonymous.
     pub require_authentication: bool,
+    /// Engine.IO with nothing above it, as the suites of some modes of conformance have it.
+    pub engine_only: bool,
 }
 
 /// How tokens are judged.
@@ -258,6 +264,30 @@ pub struct Bus {
     pub adapter: BusAdapter,
     /// Messages that the memory adapter keeps.
     pub memory_max_messages: u32,
+}
+
+/// What holds for every connection of Socket.IO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketIoSettings {
+    /// Between two pings of the server, whatever else is sent.
+    pub ping_interval_ms: u64,
+    /// In which a ping must be answered, from when it was due.
+    pub ping_timeout_ms: u64,
+    /// Of one message with its attachments, and of one request of the polling transport; an outbox
+    /// holds at least that.
+    pub max_http_buffer_bytes: usize,
+    /// How long a lost session can be taken up again; 0: not at all.
+    pub recovery_ms: u64,
+    /// `TEST_NOTIFICATION` to all of the notification gateway.
+    pub test_notification: bool,
+    /// In which a client must be in a namespace.
+    pub connect_ms: u64,
+    /// The answer to a handshake waits so long; 0: not at all.
+    pub handshake_delay_ms: u64,
+    /// Which suite's handlers are there instead of the broker's.
+    pub conformance: Option<Conformance>,
+    /// What events are called.
+    pub events: Events,
 }
 
 /// Which topics keep how much of their past.

@@ -4,8 +4,11 @@
 //! middle of an error message ("not a whole number"), to which the caller adds where it stood.
 //! Plain text is what an environment variable or a flag holds: lists are cut at commas.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::setting::{Kind, Setting};
@@ -56,8 +59,8 @@ pub(super) enum Value {
     /// Shown without its query.
     Url(Secret),
     Texts(Vec<String>),
-    /// A table of names that this version knows of and does not read.
-    Table,
+    /// Names for names.
+    Table(BTreeMap<String, String>),
 }
 
 impl Value {
@@ -89,7 +92,16 @@ impl Value {
             (Kind::Texts { .. } | Kind::Words(_), _) => {
                 return Err("not a list of texts".to_owned());
             }
-            (Kind::Table, DeValue::Table(_)) => Value::Table,
+            (Kind::Table, DeValue::Table(table)) => {
+                let pair =
+                    |(name, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| match value
+                        .get_ref()
+                    {
+                        DeValue::String(text) => Ok((name.get_ref().to_string(), text.to_string())),
+                        _ => Err(format!("{:?} is not a text in quotes", name.get_ref())),
+                    };
+                Value::Table(table.iter().map(pair).collect::<Result<_, _>>()?)
+            }
             (Kind::Table, _) => return Err("not a table".to_owned()),
         };
         value.checked(setting)
@@ -124,7 +136,7 @@ impl Value {
                     .map(str::to_owned)
                     .collect(),
             ),
-            Kind::Table => return Err("a table can only be given in the file".to_owned()),
+            Kind::Table => return Err("not a table".to_owned()),
         };
         value.checked(setting)
     }
@@ -170,14 +182,14 @@ impl Value {
     /// Whether all of it is shown as TOML.
     pub(super) fn is_toml(&self) -> bool {
         match self {
-            Self::Unset | Self::Secret(_) | Self::Table => false,
+            Self::Unset | Self::Secret(_) => false,
             Self::Url(Secret(url)) => !url.contains('?'),
-            Self::Int(_) | Self::Flag(_) | Self::Text(_) | Self::Texts(_) => true,
+            Self::Int(_) | Self::Flag(_) | Self::Text(_) | Self::Texts(_) | Self::Table(_) => true,
         }
     }
 }
 
-/// As TOML; a secret, a table and what is unset have no TOML form and say what they are.
+/// As TOML; a secret and what is unset have no TOML form and say what they are.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -194,9 +206,21 @@ impl fmt::Display for Value {
                 let items: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 write!(f, "[{}]", items.join(", "))
             }
-            Value::Table => f.write_str("(table)"),
+            Value::Table(names) if names.is_empty() => f.write_str("{}"),
+            Value::Table(names) => {
+                let pair = |(name, text): (&String, &String)| {
+                    format!("{} = {}", bare_or_quoted(name), quoted(text))
+                };
+                write!(f, "{{ {} }}", names.iter().map(pair).collect::<Vec<_>>().join(", "))
+            }
         }
     }
+}
+
+/// A TOML key.
+pub(super) fn bare_or_quoted(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { quoted(key) }
 }
 
 /// A TOML string on one line.

@@ -82,6 +82,16 @@ words! {
         Echo = "echo",
     }
 
+    /// Which suite a broker stands in for another server for (protocols.md section 5).
+    Conformance {
+        /// Those of Engine.IO v4 and of Socket.IO v5.
+        Protocol = "protocol",
+        /// That of the client of Socket.IO.
+        Client = "client",
+        /// That of the client of Engine.IO.
+        Engine = "engine",
+    }
+
     /// What a rule is about (protocols.md section 6).
     Action {
         /// To receive what is published to a topic.

@@ -1,8 +1,8 @@
 //! Tests of the configuration through its door, [`load`]: no environment but the one handed in.
 //!
 //! This file has the fixture and the tests of the table itself; beside it, what is accepted
-//! (`sources`), what is refused (`refused`), the keys of tokens (`keys`), and what a reload changes
-//! (`renewed`).
+//! (`sources`), what is refused (`refused`), the keys of tokens (`keys`), Socket.IO (`socketio`), and
+//! what a reload changes (`renewed`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +15,7 @@ use super::*;
 mod keys;
 mod refused;
 mod renewed;
+mod socketio;
 mod sources;
 
 /// What a test configures; files exist only in here.
@@ -82,7 +83,11 @@ fn flags(flags: &[(&'static str, &'static str)]) -> Given {
 
 #[test]
 fn the_table_is_whole() {
-    let built = concat!(include_str!("../meant.rs"), include_str!("../key.rs"));
+    let built = concat!(
+        include_str!("../meant.rs"),
+        include_str!("../key.rs"),
+        include_str!("../socketio.rs"),
+    );
     for (row, setting) in SETTINGS.iter().enumerate() {
         let Setting { key, about, default, .. } = *setting;
         assert!(key.contains('.') && !about.is_empty(), "{key}");

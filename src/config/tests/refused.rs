@@ -200,8 +200,6 @@ fn what_this_version_does_not_have() {
         ("[bus]\nadapter = 'nats'", "nats"),
         ("[redis]\nevent_bus = true", "Redis"),
         ("[rabbitmq]\nurl = 'amqp://h'", "RabbitMQ"),
-        ("[socketio]\nrecovery_ms = 1", "Socket.IO"),
-        ("[socketio.events]\nmessage = 'm'", "Socket.IO"),
     ] {
         let problem = only(&toml(text));
         let end = format!("this version does not have {feature}");

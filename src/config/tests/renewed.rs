@@ -83,3 +83,47 @@ fn what_stays_must_go_with_what_is_new() {
     let problems = old.load().unwrap().renewed(new).unwrap_err();
     assert!(problems.to_string().contains("history.topic = \"abcd\": topic is longer"));
 }
+
+#[test]
+fn of_socketio_all_but_recovery_and_the_mode_is_taken_over() {
+    let old = toml("[socketio]\nrecovery_ms = 1000");
+    let new = toml(
+        "[socketio]\nping_interval_ms = 1000\nping_timeout_ms = 500\nmax_http_buffer_bytes = 64\n\
+         recovery_ms = 2000\ntest_notification = true\nevents = { message = 'm' }",
+    );
+    let (settings, applied, waiting) = renewed(&old, &new);
+    let expected = [
+        "socketio.ping_interval_ms",
+        "socketio.ping_timeout_ms",
+        "socketio.max_http_buffer_bytes",
+        "socketio.recovery_ms",
+        "socketio.test_notification",
+        "socketio.events",
+    ];
+    assert_eq!((applied, waiting), (expected.to_vec(), vec![]));
+    assert_eq!((settings.socketio.recovery_ms, settings.socketio.ping_timeout_ms), (2000, 500));
+    assert_eq!(settings.socketio.events.message.text(), "m");
+    // On and off are for the next start.
+    for (one, other, stays) in [(&old, &toml(""), 1000), (&toml(""), &old, 0)] {
+        let (settings, applied, waiting) = renewed(one, other);
+        assert_eq!((applied, waiting), (vec![], vec!["socketio.recovery_ms"]));
+        assert_eq!(settings.socketio.recovery_ms, stays);
+    }
+}
+
+#[test]
+fn a_mode_comes_and_goes_whole() {
+    let (none, mode) = (toml(""), toml("[socketio]\nconformance = 'client'"));
+    let stays = [
+        "server.host",
+        "socketio.ping_interval_ms",
+        "socketio.recovery_ms",
+        "socketio.conformance",
+        "endpoint",
+    ];
+    for (old, new) in [(&none, &mode), (&mode, &none)] {
+        let (settings, applied, waiting) = renewed(old, new);
+        assert_eq!((applied, waiting), (vec![], stays.to_vec()));
+        assert_eq!(format!("{settings:?}"), format!("{:?}", old.settings()));
+    }
+}

@@ -18,6 +18,7 @@ fn the_defaults_are_those_of_the_contract() {
         path: path.to_owned(),
         dialect,
         require_authentication: true,
+        engine_only: false,
     };
     let endpoints = [
         endpoint("/ws", Dialect::Topics),
@@ -135,6 +136,7 @@ fn lists_of_tables() {
         path: path.to_owned(),
         dialect,
         require_authentication,
+        engine_only: false,
     };
     let endpoints = [endpoint("/a", Dialect::Topics, false), endpoint("/b", Dialect::Echo, true)];
     assert_eq!(settings.endpoints, endpoints);
@@ -171,6 +173,23 @@ fn lists_of_tables() {
     assert!(toml(rules.leak()).warnings().is_empty());
     let flag = flags(&[("history", r#"[{topic = "a.*", size = 5}]"#)]);
     assert_eq!(flag.settings().histories[0].size, 5);
+}
+
+#[test]
+fn what_readme_shows_is_accepted() {
+    let readme = include_str!("../../../README.md");
+    let (_, shown) = readme.split_once("```toml\n[[endpoint]]").unwrap();
+    let (shown, _) = shown.split_once("\n```\n").unwrap();
+    let shown = format!("[[endpoint]]{shown}");
+    let files = [("chain.pem", "PEM"), ("key.pem", "PEM")].into();
+    let given = Given { files, ..toml(shown.leak()) };
+    let settings = given.settings();
+    assert_eq!((settings.endpoints.len(), settings.rules.len()), (1, 2));
+    let uncommented = given.toml.replace("\n# conformance", "\nconformance").leak();
+    let loopback = ("server.host", "::1");
+    let with_mode = Given { toml: uncommented, flags: vec![loopback], ..given };
+    let mode = with_mode.settings().socketio.conformance;
+    assert_eq!(mode, Some(Conformance::Protocol));
 }
 
 #[test]
@@ -229,6 +248,10 @@ fn what_is_probably_not_meant_is_told() {
     let admin =
         toml("[[endpoint]]\npath = '/a'\ndialect = 'admin'\nrequire_authentication = false");
     assert!(admin.warnings()[0].contains("(c.toml:4) has no effect"), "{:?}", admin.warnings());
+    // What is open to nobody after all hides nothing.
+    let rule = ("rule", "[{topic = '**', allow = ['publish']}]");
+    let both = Given { flags: vec![rule], toml: admin.toml, ..Given::default() }.warnings();
+    assert!(both.len() == 2 && both[1].contains("opens names"), "{both:?}");
     for given in [admin, Given { dev: true, ..Given::default() }] {
         let endpoints = given.settings().endpoints;
         let admin = endpoints.iter().find(|endpoint| endpoint.dialect == Dialect::Admin).unwrap();
@@ -262,7 +285,18 @@ fn what_is_printed_means_the_same() {
         Given::default(),
         Given { dev: true, ..Given::default() },
         env(&[("WEBSOCKET_ENABLED", "false")]),
+        env(&[("WEBSOCKET_PATH", "/socket.io")]),
         toml("endpoint = []"),
+        toml(
+            "socketio.events = {}\nslow_consumer.outbox_bytes_max = 65536\nwebsocket.max_message_bytes = 64",
+        ),
+        toml("[socketio.events]\nmessage = 'say \"it\"'\n'a b' = 'c'"),
+        flags(&[("socketio.conformance", "protocol")]),
+        flags(&[("socketio.conformance", "client")]),
+        flags(&[
+            ("socketio.conformance", "engine"),
+            ("endpoint", "[{path = '/e', dialect = 'socketio'}]"),
+        ]),
         everything,
     ] {
         let loaded = given.load().unwrap();
