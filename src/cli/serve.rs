@@ -16,7 +16,9 @@ use tracing_subscriber::filter::LevelFilter;
 use super::reload::{Reloads, Running};
 use super::token::{TokenRequest, mint};
 use super::{EXIT_USAGE, ServeFlags};
-use crate::config::{AuthKey, Loaded, Log, LogFormat, LogLevel, Secret, Settings};
+use crate::config::{
+    AuthKey, Dialect, Endpoint, Loaded, Log, LogFormat, LogLevel, Secret, Settings,
+};
 use crate::node::{Node, Setup, clock};
 
 /// What is told as a signal when the standard input ends.
@@ -24,6 +26,12 @@ const INPUT_ENDED: &str = "end of input";
 
 /// What tells to read the settings anew.
 const HANG_UP: &str = "SIGHUP";
+
+/// What `--dev` means.
+const EVERYBODY: &str = "everybody may connect and use every topic";
+
+/// What a mode of conformance means.
+const STANDS_IN: &str = "stands in for the server of a conformance suite, and is no broker";
 
 /// Hours that the token printed at the start is good for.
 const TRIAL_TOKEN_HOURS: u64 = 24;
@@ -110,7 +118,10 @@ fn greet(settings: &Settings, node: &Node, shards: u8, generated: &Secret) {
             tracing::warn!("no key is configured (JWT_SECRET): no token of yours will be taken");
         }
         if settings.dev {
-            tracing::warn!("--dev: everybody may connect and use every topic");
+            tracing::warn!("--dev: {EVERYBODY}");
+        }
+        if let Some(mode) = settings.socketio.conformance {
+            tracing::warn!("socketio.conformance = {}: {STANDS_IN}", mode.word());
         }
         tracing::info!("{up}");
         return;
@@ -121,13 +132,22 @@ fn greet(settings: &Settings, node: &Node, shards: u8, generated: &Secret) {
         env!("CARGO_PKG_VERSION"),
         node.connections_max()
     );
-    if let Some(path) = settings.endpoints.first().map(|endpoint| endpoint.path.as_str()) {
-        if settings.dev {
-            eprintln!("--dev: everybody may connect and use every topic; to try it:");
+    if let Some(mode) = settings.socketio.conformance {
+        eprintln!("socketio.conformance = {}: {STANDS_IN}", mode.word());
+    }
+    // What is pasted speaks `topics`.
+    let speaks = |it: &&Endpoint| matches!(it.dialect, Dialect::Topics | Dialect::Events);
+    let path = settings.endpoints.iter().find(speaks).map(|endpoint| endpoint.path.as_str());
+    match path {
+        Some(path) if settings.dev => {
+            eprintln!("--dev: {EVERYBODY}; to try it:");
             eprintln!("  websocat ws{s}://{}{path}", reachable(address));
-        } else if settings.auth.key == AuthKey::Generated {
+        }
+        None if settings.dev => eprintln!("--dev: {EVERYBODY}"),
+        Some(path) if settings.auth.key == AuthKey::Generated => {
             try_it(settings, reachable(address), path, generated);
         }
+        _ => {}
     }
     if let Some(address) = node.metrics_address() {
         eprintln!("metrics on http://{address}/metrics");
