@@ -1,8 +1,10 @@
-//! What the kernel would not take of a connection: whole frames, kept by reference, in order.
+//! What the kernel would not take of a connection: whole units, kept by reference, in order.
 //!
-//! Made when a send falls short, gone when all is sent. Bounded in bytes; what happens at the bound
-//! is the operator's policy (protocols.md section 9, "Slow consumers"). A frame of which a part
-//! was sent is never dropped, nor is a reply or a control frame.
+//! Made when a send falls short, gone when all is sent; of a client that polls, what it has not
+//! fetched. Bounded in bytes; what happens at the bound is the operator's policy (protocols.md
+//! section 9, "Slow consumers"). A unit is a frame, or several that were written as one: they are
+//! kept or dropped together. One of which a part was sent is never dropped, nor is a reply or a
+//! control frame.
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,8 @@ pub struct Backlog {
     bytes: usize,
     /// Bytes of the whole frames among these that are replies or control frames.
     replies: usize,
+    /// Bytes that came by reframing: not the client's fault, they may be above the bound.
+    grown: usize,
 }
 
 impl Backlog {
@@ -71,7 +75,8 @@ impl Backlog {
         let first = self.frames.front().expect("an empty backlog is none");
         assert!(self.sent < first.frame.len());
         let frames_above = 1 + usize::from(farewell);
-        assert!(self.bytes <= bound.bytes_max || self.frames.len() <= frames_above);
+        let bytes_max = bound.bytes_max.saturating_add(self.grown);
+        assert!(self.bytes <= bytes_max || self.frames.len() <= frames_above);
     }
 
     /// Whether nothing waits.
@@ -144,6 +149,64 @@ impl Backlog {
         self.bytes += frame.len();
         self.replies += frame.len();
         self.frames.push_back(Waiting { frame, droppable: Droppable::NEVER });
+    }
+
+    /// Takes whole units off the front: as many as have room in `bytes_max`, but always one.
+    ///
+    /// # Panics
+    /// When one was sent in part.
+    pub fn take(&mut self, bytes_max: usize) -> Vec<u8> {
+        let bytes = self.fitting(bytes_max);
+        let mut body = Vec::with_capacity(bytes);
+        self.move_to(&mut body, bytes);
+        body
+    }
+
+    /// Bytes of the units that [`Backlog::take`] would take.
+    pub(super) fn fitting(&self, bytes_max: usize) -> usize {
+        assert_eq!(self.sent, 0, "what was sent in part is not polled");
+        let mut bytes = 0;
+        for Waiting { frame, .. } in &self.frames {
+            if bytes > 0 && bytes + frame.len() > bytes_max {
+                break;
+            }
+            bytes += frame.len();
+        }
+        bytes
+    }
+
+    /// Moves the units that are the first so many bytes.
+    pub(super) fn move_to(&mut self, body: &mut Vec<u8>, bytes: usize) {
+        let end = body.len() + bytes;
+        for Waiting { frame, .. } in &self.frames {
+            if body.len() >= end {
+                break;
+            }
+            body.extend_from_slice(frame);
+        }
+        self.advance(bytes);
+    }
+
+    /// Replaces each unit by what `reframe` writes for it, for a connection that goes on in another
+    /// lane. The order stays, and what may be dropped for what. A unit for which it writes nothing
+    /// is gone; the backlog may be empty then. What grows by this is not held against the bound.
+    ///
+    /// # Panics
+    /// When a unit was sent in part.
+    pub fn reframe(&mut self, mut reframe: impl FnMut(&[u8], &mut Vec<u8>)) {
+        assert_eq!(self.sent, 0, "half a unit cannot be reframed");
+        let mut written = Vec::new();
+        let mut bytes = 0;
+        self.frames.retain_mut(|waiting| {
+            written.clear();
+            reframe(&waiting.frame, &mut written);
+            waiting.frame = Rc::from(&*written);
+            bytes += written.len();
+            !written.is_empty()
+        });
+        self.grown += bytes.saturating_sub(self.bytes);
+        self.bytes = bytes;
+        self.replies = self.frames.iter().map(Waiting::reply_bytes).sum();
     }
 
     /// Sends what the kernel takes, several frames at a time; counts the sends.

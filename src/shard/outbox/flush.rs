@@ -1,13 +1,13 @@
-//! The end of a turn for one connection: its chain is sent, and what the kernel refuses is kept.
+//! The end of a turn for one connection: its chain is sent, or fetched by a poll, and the rest kept.
 //!
 //! Ranges of a chain that are apart are copied together, up to a bound, into one send. What is left
-//! goes into the connection's backlog frame by frame; a thousand slow connections share one copy of
-//! a frame. Called by the hub, once a dirty connection and turn.
+//! goes into the connection's backlog unit by unit; a thousand slow connections share one copy of
+//! it. Called by the hub, once a dirty connection and turn.
 
 use std::rc::Rc;
 
 use super::backlog::{Backlog, OutboxBound, Overflow};
-use super::{Droppable, Flushed, NONE, Node, Outbox, Pending, Port, Sent};
+use super::{Droppable, Flushed, Lane, NONE, Node, Outbox, Pending, Port, Range, Sent};
 use crate::limits::CORK_BYTES_MAX;
 
 impl Outbox {
@@ -47,7 +47,71 @@ impl Outbox {
         unsent
     }
 
-    /// Moves what a flush left, or a whole chain, into the connection's backlog, frame by frame.
+    /// Takes what a poll is answered with: whole units, those of the backlog and behind them those
+    /// of the chain, as many as have room in `bytes_max`, but always one if there are any.
+    ///
+    /// What is left of the chain is to go behind the backlog ([`Outbox::keep`]). The outcome is
+    /// [`Flushed::All`] when nothing is left of either; a backlog that is given is empty then.
+    ///
+    /// # Panics
+    /// When a unit of the backlog was sent in part.
+    pub fn take(
+        &self,
+        lane: u8,
+        chain: Pending,
+        backlog: Option<&mut Backlog>,
+        bytes_max: usize,
+    ) -> (Vec<u8>, Unsent) {
+        let (waiting, waited) =
+            backlog.as_deref().map_or((0, 0), |it| (it.bytes(), it.fitting(bytes_max)));
+        let mut unsent = Unsent::whole(chain);
+        if waited == waiting {
+            let room = bytes_max.saturating_sub(waited);
+            unsent.skip = self.fitting(lane, chain, room, waited == 0);
+            let queued: usize = self.ranges(chain).map(Range::len).sum();
+            if unsent.skip == queued {
+                unsent.outcome = Flushed::All;
+            }
+        }
+        let mut body = Vec::with_capacity(waited + unsent.skip);
+        if let Some(backlog) = backlog {
+            backlog.move_to(&mut body, waited);
+        }
+        for range in self.ranges(chain) {
+            let piece = range.of(&self.lanes[usize::from(lane)].bytes);
+            let room = waited + unsent.skip - body.len();
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+        (body, unsent)
+    }
+
+    /// Bytes of the units at the front of a chain that have room; with `one`, at least one unit's.
+    fn fitting(&self, lane: u8, chain: Pending, room: usize, one: bool) -> usize {
+        let Lane { bytes, marks } = &self.lanes[usize::from(lane)];
+        let mut taken = 0;
+        for range in self.ranges(chain) {
+            if taken + range.len() <= room {
+                taken += range.len();
+                continue;
+            }
+            let start = range.start as usize;
+            let beyond = marks.partition_point(|mark| mark.start as usize <= start + room - taken);
+            // A range begins with a unit, so there is one that begins in the room.
+            let mut end = marks[beyond - 1].start as usize;
+            if one && taken == 0 && end == start {
+                end = marks.get(beyond).map_or(bytes.len(), |mark| mark.start as usize);
+            }
+            return taken + end - start;
+        }
+        taken
+    }
+
+    fn ranges(&self, chain: Pending) -> impl Iterator<Item = Range> {
+        let node = |at: u32| (at != NONE).then(|| self.nodes[at as usize]);
+        std::iter::successors(node(chain.head), move |last| node(last.next)).map(|it| it.range)
+    }
+
+    /// Moves what a flush left, or a whole chain, into the connection's backlog, unit by unit.
     ///
     /// Says how many messages were dropped or lost.
     pub fn keep(
@@ -106,11 +170,11 @@ pub struct Kept {
     pub lost: u64,
 }
 
-/// What a flush did, and what it left.
+/// What a flush or a poll did, and what it left.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsent {
     chain: Pending,
-    /// Bytes of the chain that the kernel took.
+    /// Bytes of the chain that the kernel or a poll took.
     skip: usize,
     /// Sends made.
     pub sends: u64,
@@ -124,7 +188,7 @@ impl Unsent {
         Self { chain, skip: 0, sends: 0, outcome: Flushed::Kept }
     }
 
-    /// Bytes that the kernel took.
+    /// Bytes of the chain that the kernel or a poll took.
     pub fn sent_bytes(&self) -> usize {
         self.skip
     }

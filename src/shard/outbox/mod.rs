@@ -289,6 +289,10 @@ impl Range {
         self.start == self.end
     }
 
+    fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
     fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }

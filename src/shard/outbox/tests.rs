@@ -1,5 +1,8 @@
 //! What a turn's lanes hold, and what outlasts it.
 
+mod policies;
+mod polls;
+
 use super::*;
 
 /// Writes a frame of so many bytes, for nobody.
