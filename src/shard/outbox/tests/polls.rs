@@ -142,7 +142,10 @@ impl Session {
         let waits = self.backlog.as_ref().map_or(0, Backlog::bytes);
         assert_eq!(waited - waits + unsent.sent_bytes(), body.len());
         assert_eq!(body.capacity(), body.len(), "what it needs is known before");
+        let units = body.split(|byte| *byte == SEPARATOR).filter(|it| it.starts_with(b"4")).count();
+        assert!(body.len() <= bytes_max || units == 1, "{units} units in {} bytes", body.len());
         self.polled.extend(&body);
+        let dropped = self.dropped;
         match unsent.outcome {
             Flushed::All => {
                 assert_eq!(waits, 0);
@@ -150,6 +153,11 @@ impl Session {
             }
             Flushed::Kept => self.keep(&unsent),
             Flushed::Gone => unreachable!("no port has a say"),
+        }
+        if let Some(backlog) = &self.backlog
+            && self.dropped == dropped
+        {
+            assert!(body.len() + backlog.fitting(0) > bytes_max, "the next had room");
         }
         self.end_turn();
         body.len()
@@ -314,13 +322,17 @@ fn a_backlog_is_fetched_in_pieces() {
     let mut backlog = Backlog::default();
     assert!(backlog.take(100).is_empty());
     let bound = OutboxBound { bytes_max: 1000, policy: Disconnect };
-    for (unit, droppable) in
-        [("one", Droppable::NEVER), ("two", Droppable::message(2)), ("three", Droppable::NEVER)]
-    {
+    let message = Droppable::message(2);
+    for (unit, droppable) in [
+        ("one", Droppable::NEVER),
+        ("two", message),
+        ("three", Droppable::NEVER),
+        ("four", message),
+    ] {
         backlog.push(Rc::from(unit.as_bytes()), 0, droppable, bound).unwrap();
     }
     for (bytes_max, body, bytes, replies) in
-        [(0, "one", 8, 5), (7, "two", 5, 5), (7, "three", 0, 0)]
+        [(0, "one", 12, 5), (7, "two", 9, 5), (9, "threefour", 0, 0)]
     {
         assert_eq!(backlog.take(bytes_max), body.as_bytes());
         assert_eq!((backlog.bytes(), backlog.reply_bytes()), (bytes, replies));
