@@ -111,6 +111,22 @@ shard_metrics! {
     hosts_refused_total: Counter,
     /// Connections that were to speak TLS and did not, or not to their first request.
     tls_failed_total: Counter,
+    /// Engine.IO sessions now, by either transport.
+    engines: Gauge,
+    /// Engine.IO sessions now that poll.
+    engines_polling: Gauge,
+    /// Polls that wait for something to be sent.
+    polls_waiting: Gauge,
+    /// Bodies of polling requests refused because too many wait to be carried out.
+    posts_refused_total: Counter,
+    /// WebSockets that took over from polling.
+    upgrades_total: Counter,
+    /// WebSockets that were to take over from polling and did not.
+    upgrades_failed_total: Counter,
+    /// Pings of Engine.IO that were answered.
+    pongs_total: Counter,
+    /// Milliseconds that their answers took, all together.
+    pong_wait_ms_total: Counter,
     /// Subscriptions now.
     subscriptions: Gauge,
     /// Topics with a subscriber now.

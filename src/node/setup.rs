@@ -15,8 +15,8 @@ use crate::auth::{
     DialectRules, KeyError, RuleError, Rules, Tenants, TokenSettings, Verifier, Webhook,
     WebhookError,
 };
-use crate::config::{self, AuthKey, Dialect, Secret, Settings};
-use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX};
+use crate::config::{self, AuthKey, Dialect, Secret, Settings, SocketIoSettings};
+use crate::limits::{READ_STEPS_MAX, REQUEST_TIMEOUT_MS, SHARDS_MAX, UPGRADE_MS};
 use crate::node::clock;
 use crate::node::live::Live;
 use crate::node::tls::{self, TlsError};
@@ -245,7 +245,9 @@ fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, SetupError> {
             _ => endpoint.require_authentication,
         };
         let rules = rules(settings, dialect)?;
-        Ok(Endpoint::new(endpoint.path.clone(), dialect, required, rules))
+        let engine_only = endpoint.engine_only;
+        let endpoint = Endpoint::new(endpoint.path.clone(), dialect, required, rules);
+        Ok(Endpoint { engine_only, ..endpoint })
     };
     settings.endpoints.iter().map(endpoint).collect()
 }
@@ -279,7 +281,21 @@ fn policy(settings: &Settings, endpoints: Vec<Endpoint>, verifier: Verifier) -> 
         compression_min_bytes: websocket.compression.map(|compression| compression.bytes_min),
         read_steps_max: READ_STEPS_MAX,
         history: settings.histories.clone(),
-        socketio: SocketIoPolicy::default(),
+        socketio: socketio(&settings.socketio),
+    }
+}
+
+fn socketio(settings: &SocketIoSettings) -> SocketIoPolicy {
+    SocketIoPolicy {
+        ping_interval_ms: settings.ping_interval_ms,
+        ping_timeout_ms: settings.ping_timeout_ms,
+        upgrade_ms: UPGRADE_MS,
+        connect_ms: settings.connect_ms,
+        payload_bytes_max: settings.max_http_buffer_bytes,
+        recovery_ms: (settings.recovery_ms > 0).then_some(settings.recovery_ms),
+        test_notification: settings.test_notification,
+        events: settings.events.clone(),
+        conformance: settings.conformance,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::connection::ConnKey;
 use crate::limits::{CLOSE_WAIT_MS, ENDS_PER_TURN_MAX};
 use crate::shard::hub::Hub;
 use crate::shard::outbox::{Droppable, Port};
+use crate::shard::role::Role;
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;
 use crate::time::Now;
@@ -42,8 +43,13 @@ impl Hub {
 
     /// The same, and what it hears is given: the code and the reason.
     pub(super) fn close_with(&mut self, now: Now, conn: u32, close: Close, heard: (u16, &str)) {
-        if self.slots[conn].phase != Phase::Open {
-            return;
+        match self.slots[conn].phase {
+            Phase::Open => {}
+            Phase::Probing => return self.fail_probe(now, conn),
+            _ => return,
+        }
+        if self.slots.role(conn).is_some() {
+            return self.close_engine(now, conn, close);
         }
         self.withdraw(conn);
         self.metrics.closed_for(close).add(1);
@@ -62,6 +68,7 @@ impl Hub {
     pub(super) fn on_close(&mut self, now: Now, conn: u32, code: Option<u16>) {
         match self.slots[conn].phase {
             Phase::Open => {
+                self.leave_engine(now, conn, true);
                 self.withdraw(conn);
                 self.slots[conn].phase = Phase::Leaving;
                 // Here and not with the answer: it may be cut or given up before.
@@ -81,18 +88,19 @@ impl Hub {
             | Phase::Leaving
             | Phase::Finishing
             | Phase::Gone
-            | Phase::Probing
             | Phase::Guest
             | Phase::Ghost => {}
+            Phase::Probing => self.fail_probe(now, conn),
         }
     }
 
     /// The other side left without a close frame, or behind one: from now on there is nobody, though
     /// it may take flushes until the socket goes. Whose close frame came is answered still.
     pub(super) fn hang_up(&mut self, conn: u32) {
+        self.forget_probe(conn);
         self.withdraw(conn);
         let phase = &mut self.slots[conn].phase;
-        if *phase == Phase::Open {
+        if matches!(phase, Phase::Open | Phase::Probing) {
             *phase = Phase::Gone;
         }
         self.end_soon(conn, End::Cut);
@@ -205,6 +213,7 @@ impl Hub {
     /// One that was to go anyway hears this in place of the close frame that did not fit.
     pub(super) fn give_up(&mut self, now: Now, conn: u32) {
         if self.slots[conn].phase == Phase::Open {
+            self.leave_engine(now, conn, true);
             self.withdraw(conn);
             self.metrics.closed_for(Close::SlowConsumer).add(1);
             self.slots[conn].phase = Phase::Closing;
@@ -215,11 +224,8 @@ impl Hub {
             slot.phase = Phase::Finishing;
         }
         let mut farewell = Vec::new();
-        frame::put_close(
-            &mut farewell,
-            Some(Close::SlowConsumer.code()),
-            Close::SlowConsumer.reason(),
-        );
+        self.put_farewell(&mut farewell, conn, Close::SlowConsumer);
+        let slot = &mut self.slots[conn];
         let backlog = slot.backlog.get_or_insert_default();
         let before = backlog.bytes() as u64;
         self.metrics.dropped_disconnect_total.add(backlog.cut());
@@ -230,6 +236,12 @@ impl Hub {
     /// Ends a connection here and now.
     pub(super) fn end(&mut self, conn: u32, port: &mut impl Port) {
         self.withdraw(conn);
+        match self.slots.role(conn) {
+            Some(Role::Carrier(_)) => self.end_engine(conn),
+            Some(Role::Probe(_)) => return self.end_probe(conn, port),
+            Some(Role::Guest(_) | Role::Ghost(_)) => unreachable!("it has no transport to end"),
+            None => {}
+        }
         self.people.leave(&mut self.slots, conn);
         let slot = &mut self.slots[conn];
         if let Some(backlog) = &slot.backlog {
@@ -246,7 +258,7 @@ impl Hub {
         port.close(conn, address);
     }
 
-    fn close_by(&mut self, now: Now, conn: u32) {
+    pub(super) fn close_by(&mut self, now: Now, conn: u32) {
         let by = Tick::at_ms(now.mono_ms).plus_ms(CLOSE_WAIT_MS);
         let slot = &mut self.slots[conn];
         slot.go_by = Some(self.gone_by.map_or(by, |gone| gone.min(by)));

@@ -10,6 +10,8 @@ use crate::mail::{Delivery, Mail, Receipt, Request};
 use crate::polling::{Asked, Fault, HttpReply};
 use crate::shard::Shard;
 use crate::shard::hub::{Arrival, Hub};
+use crate::shard::outbox::Port;
+use crate::shard::role::Role;
 use crate::sid::Sid;
 use crate::time::Now;
 
@@ -55,6 +57,12 @@ impl Shard {
         reply
     }
 
+    /// Carries out records that came in bodies, so many at most.
+    pub(super) fn take_records(&mut self, now: Now, port: &mut impl Port) {
+        let Self { intake, hub, .. } = self;
+        hub.take_records(now, &mut intake.scratch, port);
+    }
+
     /// Takes in a WebSocket that is to take over from a session of this shard. `None`: the session
     /// is not there any more, and the socket is to be closed.
     pub fn probe(&mut self, now: Now, sid: Sid, arrival: Arrival) -> Option<ConnKey> {
@@ -63,6 +71,24 @@ impl Shard {
 }
 
 impl Hub {
+    /// Whether a request of a connection, or of a further socket on it, waits for a webhook.
+    pub(super) fn waits(&self, conn: u32) -> bool {
+        let guests = match self.slots.role(conn) {
+            Some(Role::Carrier(engine)) => engine.guests.as_slice(),
+            _ => &[],
+        };
+        self.slots[conn].waiting().is_some()
+            || guests.iter().any(|guest| self.slots[*guest].waiting().is_some())
+    }
+
+    /// What is to be read again once a connection's request waits no longer: itself, or the engine
+    /// that it is on. A polling session is not read; what it sent is taken up.
+    pub(super) fn to_be_read(&mut self, key: ConnKey) -> Option<ConnKey> {
+        self.slots.get(key)?;
+        let carrier = self.slots.key(self.carrier_of(key.index));
+        (!self.resume_input(carrier.index)).then_some(carrier)
+    }
+
     /// Answers an HTTP request, wherever it came to.
     pub(super) fn answer_http(&mut self, answer: Receipt, reply: HttpReply) {
         self.send(answer.shard, Delivery::HttpReply { ticket: answer.ticket, reply });

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::auth::Identity;
 use crate::close::Close;
+use crate::config::Dialect;
 use crate::connection::ConnKey;
 use crate::interest::OwnInterest;
 use crate::mailbox::Post;
@@ -114,8 +115,12 @@ pub(super) struct Hub {
     pub(super) secrets: Box<dyn Secrets>,
     /// Answers to HTTP requests that came to this shard, by their numbers.
     pub(super) http_replies: VecDeque<(u64, HttpReply)>,
-    /// Bytes of bodies that wait to be carried out.
+    /// Polling sessions whose records are to be carried out.
+    pub(super) inputs: VecDeque<ConnKey>,
+    /// Bytes of bodies that wait to be carried out, of all sessions.
     pub(super) input_bytes: usize,
+    /// A WebSocket that has taken over, and the session: its socket is to go there.
+    pub(super) switched: Option<(u32, ConnKey)>,
     pub(super) cork: Vec<u8>,
     pub(super) fired: Vec<u32>,
 }
@@ -123,21 +128,35 @@ pub(super) struct Hub {
 impl Hub {
     /// Takes in a connection.
     pub(super) fn open(&mut self, now: Now, arrival: Arrival) -> ConnKey {
+        let dialect = self.policy.endpoints[usize::from(arrival.endpoint)].dialect;
+        let lane = lane_of(dialect, arrival.compression);
+        self.open_in(now, arrival, lane)
+    }
+
+    /// Takes in a connection that is sent to in a lane.
+    pub(super) fn open_in(&mut self, now: Now, arrival: Arrival, lane: u8) -> ConnKey {
         let tick = Tick::at_ms(now.mono_ms);
-        let Arrival { endpoint, identity, compression, address, refused, origin, .. } = arrival;
+        let Arrival {
+            endpoint, identity, compression, address, refused, origin, bad_token, ..
+        } = arrival;
+        let is_engine = self.policy.endpoints[usize::from(endpoint)].dialect == Dialect::SocketIo;
+        // A Socket.IO socket is somebody when it connects.
+        let (identity, brought) = if is_engine { (None, identity) } else { (identity, None) };
         let known = identity.is_some();
         self.metrics.connections_authenticated.add(u64::from(known));
-        let dialect = self.policy.endpoints[usize::from(endpoint)].dialect;
         let key = self.slots.insert(Slot {
             identity: identity.map(Box::new),
             compression: compression.is_some(),
             origin,
-            ..Slot::open(endpoint, lane_of(dialect, compression), address, tick)
+            ..Slot::open(endpoint, lane, address, tick)
         });
         self.metrics.connections.add(1);
         self.metrics.connections_opened_total.add(1);
         if known {
             self.people.enter(&mut self.slots, key.index);
+        }
+        if is_engine {
+            self.become_engine(now, key.index, brought, bad_token);
         }
         if let Some(close) = refused {
             self.begin_close(now, key.index, close);
@@ -272,7 +291,7 @@ impl Hub {
     }
 
     /// Keeps what the kernel refused; gives the connection up when it is too much.
-    fn keep(&mut self, now: Now, conn: u32, unsent: &Unsent) {
+    pub(super) fn keep(&mut self, now: Now, conn: u32, unsent: &Unsent) {
         let slot = &mut self.slots[conn];
         let bound = self.policy.outbox;
         if slot.backlog.is_none() {

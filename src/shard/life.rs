@@ -60,8 +60,13 @@ impl Hub {
         let go_by = slot.go_by.unwrap_or(Tick::NEVER);
         match slot.phase {
             Phase::Open => {}
-            Phase::Probing | Phase::Guest | Phase::Ghost => {
-                return go_by.min(self.engine_deadline(conn));
+            // Guests and ghosts drain with those they are on, or were.
+            Phase::Probing | Phase::Ghost => return self.engine_deadline(conn),
+            Phase::Guest => {
+                let token = self.token_left_ms(now, conn).map_or(Tick::NEVER, |left_ms| {
+                    Tick::not_before_ms(now.mono_ms.saturating_add(left_ms))
+                });
+                return token.min(self.engine_deadline(conn));
             }
             _ => return go_by,
         }
@@ -76,7 +81,7 @@ impl Hub {
         if let Some(left_ms) = self.token_left_ms(now, conn) {
             due = due.min(Tick::not_before_ms(now.mono_ms.saturating_add(left_ms)));
         }
-        if self.awaits_authentication(conn) {
+        if self.awaits_authentication(conn) && self.slots.role(conn).is_none() {
             due = due.min(slot.opened.plus_ms(self.policy.auth_deadline_ms));
         }
         due
@@ -127,6 +132,11 @@ impl Hub {
         if self.token_left_ms(now, conn) == Some(0) {
             self.tell(now, conn, Notice::AuthExpired);
             self.begin_close(now, conn, Close::TokenExpired);
+        } else if self.slots.role(conn).is_some() {
+            if waits.is_some_and(|give_up_at| give_up_at <= tick) {
+                self.give_up_answers(conn);
+            }
+            self.on_engine_deadline(now, conn);
         } else if self.awaits_authentication(conn)
             && opened.plus_ms(self.policy.auth_deadline_ms) <= tick
         {
@@ -135,8 +145,6 @@ impl Hub {
             if give_up_at <= tick {
                 self.give_up_answers(conn);
             }
-        } else if self.slots.role(conn).is_some() {
-            self.on_engine_deadline(now, conn);
         } else if heard.plus_ms(self.policy.ping_timeout_ms) <= tick {
             self.begin_close(now, conn, Close::PingTimeout);
         } else if !ping_sent && heard.plus_ms(self.policy.ping_interval_ms) <= tick {

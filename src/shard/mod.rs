@@ -130,7 +130,9 @@ impl Shard {
             random: seed,
             secrets,
             http_replies: VecDeque::new(),
+            inputs: VecDeque::new(),
             input_bytes: 0,
+            switched: None,
             cork: Vec::new(),
             fired: Vec::new(),
             policy,
@@ -165,9 +167,10 @@ impl Shard {
             Phase::Guest | Phase::Ghost => unreachable!("it has no transport"),
             Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => return all,
         }
-        if slot.waiting().is_some() {
+        if hub.waits(conn) {
             return 0;
         }
+        let Some(slot) = hub.slots.get(key) else { return all };
         slot.heard = Tick::at_ms(now.mono_ms);
         let bounds = FrameBounds {
             message_bytes_max: hub.policy.message_bytes_max(slot.endpoint),
@@ -192,8 +195,13 @@ impl Shard {
             if hub.outbox.is_full() {
                 hub.flush(now, port);
             }
+            if hub.hand_socket(port).is_some() {
+                // What follows is the session's, and comes by its name.
+                break;
+            }
             let Some(slot) = hub.slots.get(key) else { return all };
-            let (phase, waits) = (slot.phase, slot.waiting().is_some());
+            let phase = slot.phase;
+            let waits = hub.waits(conn);
             match phase {
                 Phase::Failing => return all,
                 Phase::Leaving | Phase::Finishing => {
@@ -208,7 +216,9 @@ impl Shard {
             }
         }
         let taken = decoder.consumed();
-        hub.slots[conn].partial = partial;
+        if let Some(slot) = hub.slots.get(key) {
+            slot.partial = partial;
+        }
         hub.metrics.bytes_received_total.add(taken as u64);
         hub.metrics.reads_cut_total.add(u64::from(taken < all));
         taken
@@ -288,8 +298,12 @@ impl Shard {
 
     /// A connection that waited for an answer and may be read again; see [`Shard::reads`].
     pub fn resumed(&mut self) -> Option<ConnKey> {
-        let Hub { asking, slots, .. } = &mut self.hub;
-        std::iter::from_fn(|| asking.resumed()).find(|key| slots.get(*key).is_some())
+        while let Some(key) = self.hub.asking.resumed() {
+            if let Some(key) = self.hub.to_be_read(key) {
+                return Some(key);
+            }
+        }
+        None
     }
 
     /// Takes new settings. The endpoints must be as many as before, in their order. Connections are
@@ -332,6 +346,7 @@ impl Shard {
     /// that have changed; [`Shard::next_deadline_ms`] tells of the rest.
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
+        self.take_records(now, port);
         self.hub.stream_figures(now);
         self.intake.go_on(&mut self.hub, now, port);
         self.hub.review_some(now, port);
@@ -348,7 +363,8 @@ impl Shard {
             self.hub.operators.due_ms()
         };
         let review = self.hub.review.is_on().then_some(0);
-        [timers, history, figures, review].into_iter().flatten().min()
+        let records = (!self.hub.inputs.is_empty() && !self.hub.post.congested()).then_some(0);
+        [timers, history, figures, review, records].into_iter().flatten().min()
     }
 
     /// The kernel has room again for a connection.
@@ -364,6 +380,8 @@ impl Shard {
         // First, so that other shards send while this one does.
         self.send_mail(now);
         self.hub.flush(now, port);
+        // Polls that the flush answered for other shards.
+        self.hub.post.flush();
         self.hub.metrics.turns_total.add(1);
     }
 
@@ -417,10 +435,7 @@ impl Shard {
     /// fill half its outbox, so that who asks and never reads is not read either. Messages do not
     /// count: a slow consumer is heard.
     pub fn reads(&mut self, key: ConnKey) -> bool {
-        let Some(slot) = self.hub.slots.get(key) else { return true };
-        let replies_max = self.hub.policy.outbox.bytes_max / 2;
-        let backlog = slot.backlog.as_deref();
-        slot.waiting().is_none() && backlog.is_none_or(|it| it.reply_bytes() <= replies_max)
+        self.hub.slots.get(key).is_none() || self.hub.may_be_heard(key.index)
     }
 
     /// Connections.

@@ -2,7 +2,7 @@
 //! Made by `node` out of the configuration or by a test; a shard is given another one as a whole.
 
 use crate::auth::{Rules, Tenants, Verifier};
-use crate::config::{Dialect, HistorySetting, SlowConsumerPolicy};
+use crate::config::{Conformance, Dialect, Events, HistorySetting, SlowConsumerPolicy};
 use crate::limits;
 use crate::origin::Origins;
 use crate::shard::outbox::OutboxBound;
@@ -105,6 +105,10 @@ pub struct SocketIoPolicy {
     pub recovery_ms: Option<u64>,
     /// Whether the gateway says something to all every minute.
     pub test_notification: bool,
+    /// What events are called.
+    pub events: Events,
+    /// The suite whose handlers answer in place of the room server and the gateway.
+    pub conformance: Option<Conformance>,
 }
 
 impl Default for SocketIoPolicy {
@@ -117,6 +121,8 @@ impl Default for SocketIoPolicy {
             payload_bytes_max: limits::ENGINE_PAYLOAD_BYTES_MAX,
             recovery_ms: None,
             test_notification: false,
+            events: Events::default(),
+            conformance: None,
         }
     }
 }

@@ -69,6 +69,8 @@ pub(in crate::shard) struct Polling {
     pub input: Option<Input>,
     /// The slot of a WebSocket that wants to take over.
     pub probe: Option<u32>,
+    /// When the poll that waits meanwhile is ended, in monotonic milliseconds.
+    pub noop_ms: Option<u64>,
 }
 
 /// A body of records of which some are to be carried out yet.

@@ -13,7 +13,7 @@ use crate::origin::OriginMark;
 use crate::shard::asking::Aside;
 use crate::shard::outbox::{Backlog, Pending};
 use crate::shard::pages::{PAGE, Pages};
-use crate::shard::role::Role;
+use crate::shard::role::{Engine, Role};
 use crate::shard::timers::Tick;
 use crate::shard::topics::slab::Slab;
 use crate::sid::Sid;
@@ -197,6 +197,12 @@ impl Slots {
             Some(role) => self.roles.occupy(index).replace(role),
             None => self.roles.remove(index).flatten(),
         }
+    }
+
+    /// The engine of this name, while it is there; of whichever shard it says it is.
+    pub(super) fn engine_of(&self, sid: Sid) -> Option<&Engine> {
+        let Some(Role::Carrier(engine)) = self.role(sid.place()) else { return None };
+        (engine.secret == sid.secret()).then_some(engine)
     }
 
     /// Whether a socket of this name is there; of whichever shard it says it is.

@@ -210,6 +210,11 @@ impl Outbox {
         self.nodes.push(Node { range, next: NONE });
     }
 
+    /// Has the turn's end look at a connection, whether or not something is queued for it.
+    pub fn mark_dirty(&mut self, conn: u32) {
+        self.dirty.push(conn);
+    }
+
     /// Whether the turn holds as much as it may and must be flushed before more is queued.
     pub fn is_full(&self) -> bool {
         self.bytes >= TURN_BYTES_MAX || self.nodes.len() >= TURN_RANGES_MAX

@@ -10,6 +10,7 @@ use crate::config::{Action, Dialect};
 use crate::connection::{Address, ConnectionId};
 use crate::message::Publish;
 use crate::shard::asking::Places;
+use crate::shard::encoder::POLLING;
 use crate::shard::hub::Hub;
 use crate::shard::session::Notice;
 use crate::shard::session::rate::Admission;
@@ -30,7 +31,7 @@ impl Hub {
         }
         match self.dialect(conn) {
             Dialect::Channels => {}
-            Dialect::SocketIo => return self.greet_engine(now, conn),
+            Dialect::SocketIo if slot.lane != POLLING => return self.greet_engine(conn),
             _ => return,
         }
         let at = Address { shard: self.id, conn: self.slots.key(conn) };

@@ -5,6 +5,7 @@
 //! stands in a file each. Contract: protocols.md sections 5 and 11, "Socket.IO".
 
 use crate::shard::hub::Hub;
+use crate::shard::timers::Tick;
 use crate::time::Now;
 use crate::wire::json::Scratch;
 
@@ -28,6 +29,14 @@ impl Hub {
         _scratch: &mut Scratch,
     ) {
     }
+
+    /// When something is to be done for a socket: what was held back is due.
+    pub(in crate::shard) fn socket_deadline(&self, _conn: u32) -> Tick {
+        Tick::NEVER
+    }
+
+    /// Acts on such a deadline.
+    pub(in crate::shard) fn on_socket_deadline(&mut self, _now: Now, _conn: u32) {}
 
     /// Tells the sockets of an engine that they are disconnected, where their clients must not come
     /// back by themselves.
