@@ -3,8 +3,10 @@
 //! Pure reading and writing: `node/` receives requests, asks the shards and sends what is made
 //! here. Routes: protocols.md section 7.
 
+pub mod cors;
 pub mod disconnect;
 pub mod doors;
+pub mod engine;
 pub mod health;
 pub mod openapi;
 mod parameters;
@@ -39,8 +41,8 @@ pub fn json(status: StatusCode, body: &impl Display) -> Answer {
 }
 
 /// An answer of text of a given type. Nothing the broker answers may be cached.
-pub fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -69,7 +71,12 @@ pub fn wrong_method(allowed: &'static str) -> Answer {
 
 /// A refusal that may be none in a second.
 pub fn retry_later(status: StatusCode, message: &str) -> Answer {
-    with_header(error(status, message), RETRY_AFTER, "1")
+    retrying(error(status, message))
+}
+
+/// An answer that says when to try again: in a second.
+fn retrying(answer: Answer) -> Answer {
+    with_header(answer, RETRY_AFTER, "1")
 }
 
 /// An answer after which the connection ends: who is sent away gives its descriptor back, and its

@@ -12,7 +12,7 @@ const TEXT: &str = include_str!("openapi.json");
 
 /// The description.
 pub fn answer() -> Answer {
-    super::with_type(StatusCode::OK, "application/json", TEXT.into())
+    super::with_type(StatusCode::OK, "application/json", TEXT)
 }
 
 #[cfg(test)]
