@@ -4,6 +4,8 @@
 //! buffer. The shard's one read buffer serves all. This is the [`Port`] that the shard sends
 //! through. One that speaks TLS has its session beside (`tls.rs`), and costs the others nothing.
 
+mod moving;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,6 +28,15 @@ use crate::shard::{Port, Sent};
 
 /// The event data of the mailbox's waker.
 const WAKER: u64 = u64::MAX;
+
+/// What is told of a connection's socket.
+const WATCHED: EventFlags =
+    EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
+
+/// The event data of a connection's socket.
+fn data(key: ConnKey) -> u64 {
+    u64::from(key.generation) << 32 | u64::from(key.index)
+}
 
 /// Wakes a shard's thread out of its wait.
 #[derive(Debug)]
@@ -56,6 +67,15 @@ pub struct Wire {
     pub fd: OwnedFd,
     /// Its TLS, if it speaks that.
     pub tls: Option<Box<Session>>,
+}
+
+impl Wire {
+    /// Closes it; over TLS that is said.
+    pub fn end(self) {
+        if let Some(mut session) = self.tls {
+            session.end(&self.fd);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -103,6 +123,8 @@ pub struct Sockets {
     /// Since it was last asked for.
     closed: bool,
     held_bytes: usize,
+    /// Sockets that got another slot since that was last asked for: from which, to which.
+    rebound: Vec<(ConnKey, ConnKey)>,
     _waker: Arc<OwnedFd>,
 }
 
@@ -126,6 +148,7 @@ impl Sockets {
             held: HashMap::default(),
             closed: false,
             held_bytes: 0,
+            rebound: Vec::new(),
             _waker: waker,
         })
     }
@@ -141,9 +164,7 @@ impl Sockets {
     /// The system's limit of watched descriptors is reached; the socket is closed.
     pub fn insert(&mut self, key: ConnKey, wire: Wire) -> std::io::Result<()> {
         let Wire { fd, tls } = wire;
-        let data = u64::from(key.generation) << 32 | u64::from(key.index);
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, &fd, EventData::new_u64(data), flags)?;
+        epoll::add(&self.epoll, &fd, EventData::new_u64(data(key)), WATCHED)?;
         self.slots.reach(key.index, || Socket::NONE);
         self.slots[key.index] = Socket { fd: Some(fd), generation: key.generation, ..Socket::NONE };
         if tls.is_some() {
@@ -221,8 +242,10 @@ impl Sockets {
         std::mem::take(&mut self.closed)
     }
 
-    /// Keeps bytes of a connection to be read again first, before those that it holds already.
+    /// Keeps bytes of a connection to be read again first, before those that it holds already; of
+    /// one whose socket has just got another slot, there.
     pub fn hold(&mut self, key: ConnKey, bytes: &[u8]) {
+        let key = self.holder(key);
         if bytes.is_empty() || self.get(key).is_none() {
             return;
         }
@@ -275,6 +298,20 @@ impl Sockets {
     fn get(&self, key: ConnKey) -> Option<&OwnedFd> {
         let socket = self.slots.get(key.index)?;
         if socket.generation == key.generation { socket.fd.as_ref() } else { None }
+    }
+
+    /// Closes the socket of a slot, if it has one.
+    fn let_go(&mut self, conn: u32) {
+        self.closed = true;
+        if let Some((fd, Some(session))) = self.current(conn) {
+            session.end(fd);
+            self.sessions[conn] = None;
+        }
+        // A connection that epoll refused has no socket here, and was counted in all the same.
+        if let Some(socket) = self.slots.get_mut(conn) {
+            *socket = Socket::NONE;
+        }
+        self.take_held(conn);
     }
 
     fn current(&mut self, conn: u32) -> Option<(&OwnedFd, Option<&mut Session>)> {
@@ -330,53 +367,20 @@ impl Port for Sockets {
         session.is_some_and(Session::holds)
     }
 
+    fn rebind(&mut self, from: u32, to: ConnKey) {
+        self.give(from, to);
+    }
+
+    fn discard(&mut self, conn: u32) {
+        self.let_go(conn);
+    }
+
     fn close(&mut self, conn: u32, address: IpAddr) {
         // Before the socket goes: who has seen the end finds the place free.
         self.census.leave(address);
-        self.closed = true;
-        if let Some((fd, Some(session))) = self.current(conn) {
-            session.end(fd);
-            self.sessions[conn] = None;
-        }
-        // A connection that epoll refused has no socket here, and was counted in all the same.
-        if let Some(socket) = self.slots.get_mut(conn) {
-            *socket = Socket::NONE;
-        }
-        self.take_held(conn);
+        self.let_go(conn);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-
-    use super::*;
-
-    #[test]
-    fn more_is_held_than_one_read_takes() {
-        let (_waker, watched) = Waker::new().unwrap();
-        let mut sockets = Sockets::new(watched, Arc::new(Census::new(1, 0))).unwrap();
-        let (fd, mut client) = UnixStream::pair().unwrap();
-        let key = ConnKey { index: 3, generation: 0 };
-        sockets.insert(key, Wire { fd: fd.into(), tls: None }).unwrap();
-        let early: Vec<u8> = (0..2 * READ_BUFFER_BYTES + 10).map(|at| at as u8).collect();
-        sockets.hold(key, &early);
-        client.write_all(b"later").unwrap();
-        let (mut buffer, mut came) = (vec![0; READ_BUFFER_BYTES], Vec::new());
-        loop {
-            assert_eq!(sockets.held_bytes(), early.len() - came.len().min(early.len()));
-            match sockets.read(key, &mut buffer) {
-                Read::More(bytes) => {
-                    // Not all is taken at once, as where it causes much work.
-                    let taken = bytes.div_ceil(3);
-                    came.extend_from_slice(&buffer[..taken]);
-                    sockets.hold(key, &buffer[taken..bytes]);
-                }
-                Read::Drained(bytes) => break came.extend_from_slice(&buffer[..bytes]),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(came, [&early, &b"later"[..]].concat());
-    }
-}
+mod tests;
