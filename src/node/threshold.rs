@@ -4,8 +4,9 @@
 //! the next, and is *served* while one is answered. When all places are taken the one that waits
 //! longest is cut for who comes new, but none that came just now: a burst of honest clients waits
 //! its turn instead. And one address has no more than its share, at the cost of its own that wait,
-//! so that nobody fills all places alone. Held by the shard's thread; counts, and owns no socket.
-//! Who is in for good is the census's matter. Specification: protocols.md sections 9 and 11 ("Doors").
+//! so that nobody fills all places alone. A request of somebody who is in, a poll that hangs, takes
+//! no place while it is served: thousands of them would shut the door. Held by the shard's thread;
+//! counts, and owns no socket. Who is in for good is the census's matter. Specification: protocols.md sections 9 and 11 ("Doors").
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -54,8 +55,12 @@ pub(super) struct Place {
     threshold: Rc<Threshold>,
     /// Whose share it counts in: nobody's for a listed proxy.
     address: Cell<Option<IpAddr>>,
+    /// How many places that address may have.
+    share: Cell<Option<u32>>,
     /// The number of its wait, unless it is served.
     number: Cell<Option<u64>>,
+    /// What is served is a request of somebody who is in: no place is taken.
+    is_in: Cell<bool>,
     cut: Rc<Notify>,
 }
 
@@ -69,14 +74,16 @@ impl Threshold {
         self.state.borrow().taken < self.places
     }
 
-    /// Waits until there is a place. Gives how many were cut for it.
+    /// Waits until there is a place. Gives how many were cut for it: more than one where some came
+    /// back from being served without a place.
     pub(super) async fn room(&self, now_ms: impl Fn() -> u64) -> u64 {
+        let mut cut = 0;
         loop {
             if self.has_room() {
-                return 0;
+                return cut;
             }
             match self.cut_oldest(now_ms()) {
-                Ok(()) => return 1,
+                Ok(()) => cut += 1,
                 Err(after) => {
                     tokio::select! {
                         () = self.left.notified() => {}
@@ -118,13 +125,12 @@ impl Threshold {
         let place = Place {
             threshold: Rc::clone(self),
             address: Cell::new(address),
+            share: Cell::new(share),
             number: Cell::new(None),
+            is_in: Cell::new(false),
             cut: Rc::default(),
         };
-        let mut state = self.state.borrow_mut();
-        state.taken += 1;
-        state.count(address);
-        drop(state);
+        self.state.borrow_mut().take(address);
         place.waits(now_ms);
         Some((place, cut))
     }
@@ -146,9 +152,18 @@ impl State {
         if let Some(waiting) = self.forget(number) {
             waiting.cut.notify_one();
             // Its place is free from now on, though its task ends a little later.
-            self.taken -= 1;
-            self.discount(waiting.address);
+            self.give_back(waiting.address);
         }
+    }
+
+    fn take(&mut self, address: Option<IpAddr>) {
+        self.taken += 1;
+        self.count(address);
+    }
+
+    fn give_back(&mut self, address: Option<IpAddr>) {
+        self.taken -= 1;
+        self.discount(address);
     }
 
     fn forget(&mut self, number: u64) -> Option<Waiting> {
@@ -187,12 +202,29 @@ impl Place {
         }
     }
 
-    /// It waits, for its first request or the next.
-    pub(super) fn waits(&self, now_ms: u64) {
-        if self.number.get().is_some() {
+    /// The request that is served is of a session that is there: until it is answered it takes no
+    /// place. Nothing to one that was cut.
+    pub(super) fn is_of_session(&self) {
+        if self.number.get().is_some() || self.is_in.replace(true) {
             return;
         }
+        self.threshold.state.borrow_mut().give_back(self.address.get());
+        self.threshold.left.notify_one();
+    }
+
+    /// It waits, for its first request or the next. One that was served without a place takes one,
+    /// also where there is none: at the cost of its address's own, where that has its share. Gives
+    /// how many were cut for it.
+    pub(super) fn waits(&self, now_ms: u64) -> u64 {
+        if self.number.get().is_some() {
+            return 0;
+        }
         let mut state = self.threshold.state.borrow_mut();
+        let mut made_room = 0;
+        if self.is_in.take() {
+            made_room = state.make_way(self.address.get(), self.share.get()).unwrap_or(0);
+            state.take(self.address.get());
+        }
         state.last += 1;
         let number = state.last;
         let address = self.address.get();
@@ -202,6 +234,7 @@ impl Place {
             state.by_address.insert((address, number));
         }
         self.number.set(Some(number));
+        made_room
     }
 
     /// A proxy told whom it speaks for: the place counts in that address's share from now on. Gives
@@ -215,6 +248,7 @@ impl Place {
         state.discount(self.address.get());
         state.count(address);
         self.address.set(address);
+        self.share.set(share);
         waiting.address = address;
         state.by_address.extend(address.map(|address| (address, number)));
         state.waiting.insert(number, waiting);
@@ -231,9 +265,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.threshold.state.borrow_mut();
         let was_cut = self.number.get().is_some_and(|number| state.forget(number).is_none());
-        if !was_cut {
-            state.taken -= 1;
-            state.discount(self.address.get());
+        if !was_cut && !self.is_in.get() {
+            state.give_back(self.address.get());
         }
         drop(state);
         self.threshold.left.notify_one();
@@ -324,6 +357,67 @@ mod tests {
         place.waits(5000);
         drop(place);
         assert_eq!(threshold.state.borrow().taken, 0);
+    }
+
+    #[test]
+    fn a_request_of_a_session_takes_no_place_while_it_is_served() {
+        let threshold = Threshold::new(2);
+        let polls: Vec<Place> = (0..10)
+            .map(|_| {
+                let place = enter(&threshold, ONE, 0);
+                place.is_served();
+                place.is_of_session();
+                // Once for each request, however often it is said.
+                place.is_of_session();
+                place
+            })
+            .collect();
+        assert_eq!(threshold.state.borrow().taken, 0);
+        assert!(threshold.state.borrow().counts.is_empty());
+        assert!(threshold.cut_oldest(5000).is_err());
+        let (new, served) = (enter(&threshold, TWO, 5000), enter(&threshold, TWO, 5000));
+        served.is_served();
+        assert!(!threshold.has_room());
+        // They wait for their next request like any other, and are cut like any other.
+        for poll in &polls[..3] {
+            assert_eq!(poll.waits(5000), 0);
+            assert_eq!(poll.waits(5001), 0);
+        }
+        assert_eq!(threshold.state.borrow().taken, 5);
+        assert_eq!(threshold.room(|| 6000).now_or_never(), Some(4));
+        assert!(is_cut(&new) && polls[..3].iter().all(is_cut) && !is_cut(&polls[3]));
+        // One that was cut is of no session any more, and one that hangs may go.
+        polls[0].is_of_session();
+        drop((polls, new));
+        assert_eq!(threshold.state.borrow().taken, 1);
+        drop(served);
+        let state = threshold.state.borrow();
+        assert_eq!((state.taken, state.waiting.len(), state.counts.len()), (0, 0, 0));
+        assert!(state.by_address.is_empty());
+    }
+
+    #[test]
+    fn who_comes_back_over_its_share_pays_itself() {
+        let threshold = Threshold::new(100);
+        let knock = |address, now_ms| threshold.enter(address, Some(2), now_ms);
+        let poll = knock(ONE, 0).unwrap().0;
+        poll.is_served();
+        poll.is_of_session();
+        let (first, second) = (knock(ONE, 0).unwrap().0, knock(ONE, 0).unwrap().0);
+        let other = knock(TWO, 0).unwrap().0;
+        assert_eq!(poll.waits(0), 1);
+        assert!(is_cut(&first) && !is_cut(&second) && !is_cut(&other) && !is_cut(&poll));
+        // Where all of its share is being served it is one more.
+        poll.is_served();
+        poll.is_of_session();
+        let third = knock(ONE, 0).unwrap().0;
+        second.is_served();
+        third.is_served();
+        assert_eq!(poll.waits(0), 0);
+        assert_eq!(threshold.state.borrow().counts[&ONE.unwrap()], 3);
+        // And is cut for the next.
+        assert_eq!(knock(ONE, 0).map(|(_, cut)| cut), Some(1));
+        assert!(is_cut(&poll));
     }
 
     #[test]
