@@ -31,6 +31,12 @@ pub const POLL_CLOSE_MS: u64 = 30_000;
 pub const POLL_BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of bodies that wait to be carried out, of all polling sessions of a shard.
 pub const INPUT_BYTES_MAX: usize = 64 << 20;
+/// WebSockets on their way to one shard that has their sessions; a further one is closed.
+pub const CROSSINGS_MAX: usize = 1024;
+/// Milliseconds for which an HTTP connection of a polling session may be silent between two
+/// requests: it polls again at once and posts whenever it likes, so that one that is closed under a
+/// post costs the session.
+pub const SESSION_IDLE_MS: u64 = 65_000;
 /// Answers to polling requests of one turn that a shard keeps room for.
 pub const ENGINE_REPLIES_KEPT: usize = 64;
 /// Attachments of one Socket.IO packet.

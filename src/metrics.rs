@@ -105,6 +105,12 @@ shard_metrics! {
     upgrades_refused_full_total: Counter,
     /// Upgrades refused for their token, or for want of one.
     upgrades_refused_token_total: Counter,
+    /// Requests to Engine.IO that were at fault, or of a session that is not there.
+    engine_requests_refused_total: Counter,
+    /// WebSockets brought to the shard that has their session.
+    crossings_total: Counter,
+    /// WebSockets closed because too many were on their way to the shard that has their session.
+    crossings_refused_total: Counter,
     /// Requests to the API without its key or an admin's token.
     api_refused_total: Counter,
     /// Requests refused in trial mode because their Host is not this machine.

@@ -1,7 +1,8 @@
 //! The body of a request to the API: read whole, within its bound and in time, or refused.
 //!
-//! Called by the routes that take one. What is in it is for `http` to say. Contract: protocols.md
-//! section 11, "HTTP API" and "Doors".
+//! Called by the routes that take one, and by Engine.IO, which has its own words for what is
+//! refused. What is in it is for `http` to say. Contract: protocols.md section 11, "HTTP API" and
+//! "Doors".
 
 use std::time::Duration;
 
@@ -14,26 +15,53 @@ use hyper::{Request, StatusCode};
 use crate::http::{self, Answer};
 use crate::node::live::Live;
 
-/// The body of a request, within its bound and in time. One that is announced to be larger is
-/// refused at once.
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is over its bound.
+    TooLarge,
+    /// It was not there in time.
+    TooSlow,
+    /// It ended before its end.
+    BrokenOff,
+}
+
+/// The body of a request to the API; or what is answered where there is none.
 pub(super) async fn body(
     live: &Live,
     request: Request<Incoming>,
     bytes_max: usize,
 ) -> Result<Bytes, Answer> {
+    read(live, request, bytes_max).await.map_err(|unread| match unread {
+        Unread::TooLarge => too_large(),
+        Unread::TooSlow => http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        Unread::BrokenOff => http::error(StatusCode::BAD_REQUEST, "the body broke off"),
+    })
+}
+
+/// The body of a request, within its bound and in time. One that is announced to be larger is
+/// refused at once.
+///
+/// # Errors
+/// Why there is none: the client's fault.
+pub(super) async fn read(
+    live: &Live,
+    request: Request<Incoming>,
+    bytes_max: usize,
+) -> Result<Bytes, Unread> {
     let waits_for_leave = request.headers().contains_key(EXPECT);
     let body = request.into_body();
     if body.size_hint().lower() > bytes_max as u64 {
         if !waits_for_leave {
             tokio::task::spawn_local(discard(body, live.request_timeout));
         }
-        return Err(too_large());
+        return Err(Unread::TooLarge);
     }
     let body = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(live.request_timeout, body).await {
-        Err(_) => Err(http::error(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(http::error(StatusCode::BAD_REQUEST, "the body broke off")),
+        Err(_) => Err(Unread::TooSlow),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+        Ok(Err(_)) => Err(Unread::BrokenOff),
         Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }

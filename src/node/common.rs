@@ -10,6 +10,7 @@ use crate::metrics::ShardMetrics;
 use crate::node::census::Census;
 use crate::node::clock;
 use crate::node::control::Control;
+use crate::node::crossings::Crossings;
 use crate::node::live::{Live, Renewal};
 use crate::node::process;
 use crate::node::remembered::Remembered;
@@ -23,6 +24,8 @@ pub(super) struct Common {
     pub(super) live: RwLock<Arc<Live>>,
     /// New settings on their way to each shard; its mailbox is woken for them.
     pub(super) next: Box<[Renewal]>,
+    /// WebSockets on their way to each shard; its mailbox is woken for them.
+    pub(super) crossings: Box<[Crossings]>,
     pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
     pub(super) metrics: Arc<[Arc<ShardMetrics>]>,
     /// What waits on the outside.
@@ -56,7 +59,7 @@ impl Common {
     }
 
     /// Counts an HTTP request until what is given is dropped.
-    pub(super) fn begin_request(&self) -> impl Drop + use<'_> {
+    pub(super) fn begin_request(&self) -> InProgress<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         InProgress(&self.requests)
     }
@@ -76,7 +79,8 @@ impl Common {
     }
 }
 
-struct InProgress<'a>(&'a AtomicUsize);
+/// An HTTP request that is being answered.
+pub(super) struct InProgress<'a>(&'a AtomicUsize);
 
 impl Drop for InProgress<'_> {
     fn drop(&mut self) {

@@ -3,7 +3,9 @@
 //! Everything here belongs to one thread. HTTP tasks borrow the shard between turns, never across
 //! an await. The turn is the order of design section 2: mail, sockets, deadlines, then one flush.
 
+mod entering;
 mod outside;
+mod polls;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,9 +27,10 @@ use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::node::clock;
 use crate::node::common::Common;
-use crate::node::sockets::{Read, Sockets, Wire};
-use crate::shard::{Arrival, Settled, Shard, Told};
+use crate::node::sockets::{Read, Sockets};
+use crate::shard::{Settled, Shard, Told};
 use crate::time::Now;
+use polls::Polls;
 
 /// A shard and its sockets, for the tasks of its thread.
 pub(super) struct Local {
@@ -40,6 +43,7 @@ pub(super) struct Local {
     mailbox: Arc<Mailbox>,
     awaited: RefCell<HashMap<u64, oneshot::Sender<Settled>, RandomState>>,
     inquired: RefCell<HashMap<u64, oneshot::Sender<Told>, RandomState>>,
+    polls: Polls,
     ready: RefCell<Vec<ConnKey>>,
     writable: RefCell<Vec<ConnKey>>,
     dirty_since: Cell<Option<Instant>>,
@@ -63,6 +67,7 @@ impl Local {
             wake: Notify::new(),
             awaited: RefCell::default(),
             inquired: RefCell::default(),
+            polls: Polls::default(),
             ready: RefCell::default(),
             writable: RefCell::default(),
             dirty_since: Cell::new(None),
@@ -193,10 +198,15 @@ impl Local {
             self.flush_delay.set(live.flush_delay);
             drop(in_force);
         }
+        self.polls.tell_gone(now, shard);
         let more_mail = shard.take_mail(now, sockets);
 
         let mut ready = std::mem::take(&mut *self.ready.borrow_mut());
         let more_events = self.poll(shard, sockets, &mut ready);
+        // After the wakes that this took from the kernel, so that none is for one left behind.
+        for crossing in self.common.crossings[usize::from(self.id)].take() {
+            self.take_in(shard, sockets, &mut ready, now, crossing);
+        }
         ready.retain(|key| {
             // Asked each time: one connection's messages may be all that other shards can take.
             shard.is_congested() || Self::read(shard, sockets, now, *key, buffer)
@@ -241,7 +251,16 @@ impl Local {
                 let _ = sender.send(told);
             }
         }
+        while let Some((ticket, reply)) = shard.http_reply() {
+            self.polls.reply(ticket, reply);
+        }
         let mut resumed = false;
+        while let Some(key) = sockets.rebound() {
+            if sockets.begin(key) {
+                self.ready.borrow_mut().push(key);
+                resumed = true;
+            }
+        }
         while let Some(key) = shard.resumed() {
             if sockets.resume(key) {
                 self.ready.borrow_mut().push(key);
@@ -314,29 +333,6 @@ impl Local {
         }
         self.dirty_since.set(None);
         shard.flush(clock::now(), sockets);
-    }
-
-    /// Takes in a connection whose handshake is done, with bytes that came behind it.
-    pub(super) fn admit(&self, arrival: Arrival, wire: Wire, mut early: Vec<u8>) {
-        let now = clock::now();
-        let shard = &mut *self.shard.borrow_mut();
-        let sockets = &mut *self.sockets.borrow_mut();
-        let key: ConnKey = shard.open(now, arrival);
-        match sockets.insert(key, wire) {
-            Ok(()) => {
-                let taken = shard.read(now, key, &mut early, sockets);
-                sockets.hold(key, &early[taken..]);
-                // Read once in any case: what was held is taken up there.
-                if sockets.begin(key) {
-                    self.ready.borrow_mut().push(key);
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "a connection could not be watched");
-                shard.gone(key);
-            }
-        }
-        self.wake.notify_one();
     }
 }
 

@@ -11,6 +11,7 @@ mod census;
 pub mod clock;
 mod common;
 mod control;
+mod crossings;
 mod live;
 mod local;
 mod process;
@@ -55,6 +56,7 @@ use crate::shard::{Parts, Shard};
 use census::Census;
 use common::Common;
 use control::Control;
+use crossings::Crossings;
 use live::Renewal;
 use local::Local;
 use remembered::Remembered;
@@ -98,6 +100,7 @@ impl Node {
         let common = Arc::new(Common {
             node: ConnectionId::node_of(random()),
             next: (0..shards).map(|_| Renewal::default()).collect(),
+            crossings: (0..shards).map(|_| Crossings::default()).collect(),
             live: RwLock::new(Arc::new(live)),
             mailboxes,
             metrics: (0..shards).map(|_| ShardMetrics::new()).collect(),

@@ -76,7 +76,7 @@ impl Local {
 
     /// Flushes a turn that holds as much as it may: many tasks may run before the driver's next
     /// turn, and what they queue is never one turn of its own size.
-    fn relieve(&self, now: Now, shard: &mut Shard) {
+    pub(super) fn relieve(&self, now: Now, shard: &mut Shard) {
         if shard.is_full() {
             shard.flush(now, &mut *self.sockets.borrow_mut());
         }

@@ -3,8 +3,11 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{OnceLock, RwLock};
+
+use futures_util::FutureExt as _;
 
 use super::*;
 use crate::announcement;
@@ -16,11 +19,13 @@ use crate::limits::{OPERATOR_REQUESTS_MAX, TURN_BYTES_MAX};
 use crate::node::Setup;
 use crate::node::census::Census;
 use crate::node::control::Control;
+use crate::node::crossings::{Crossing, Crossings};
 use crate::node::live::Renewal;
 use crate::node::remembered::Remembered;
-use crate::node::sockets::Waker;
-use crate::shard::{Endpoint, Parts, Policy};
-use crate::sid::NotSecret;
+use crate::node::sockets::{Waker, Wire};
+use crate::polling::{Asked, Fault, HttpReply};
+use crate::shard::{Arrival, Endpoint, Parts, Policy};
+use crate::sid::{NotSecret, Secret, Sid};
 use crate::topic::TopicBounds;
 
 const TOPICS: u8 = 0;
@@ -51,6 +56,7 @@ fn local(flush_delay: Duration) -> Rc<Local> {
     let common = Arc::new(Common {
         node: 1,
         next: [Renewal::default()].into(),
+        crossings: [Crossings::default()].into(),
         live: RwLock::new(Arc::new(live)),
         mailboxes: Arc::clone(&mailboxes),
         metrics: Arc::from([ShardMetrics::new()]),
@@ -162,4 +168,63 @@ fn an_operators_requests_beyond_the_bound_are_counted() {
     turn(&local);
     assert_eq!(local.metrics().operator_requests_refused_total.get(), 3);
     assert_eq!(local.metrics().refusals_total.get(), 3);
+}
+
+/// A session that is not there, on a shard.
+fn nobody(shard: u8) -> Sid {
+    Sid::new(shard, 7, Secret::new(&mut NotSecret(1)))
+}
+
+#[test]
+fn a_session_that_is_not_there_is_answered_for_in_the_next_turn() {
+    let local = local(Duration::ZERO);
+    for sid in [nobody(0), nobody(1)] {
+        for asked in [Asked::Look, Asked::Poll, Asked::Post(Box::default())] {
+            let mut asking = pin!(local.ask(sid, asked));
+            assert_eq!(asking.as_mut().now_or_never(), None);
+            turn(&local);
+            assert_eq!(asking.now_or_never(), Some(Some(HttpReply::Bad(Fault::Session))));
+        }
+    }
+    assert!(!local.polls.tells());
+}
+
+#[test]
+fn a_session_hears_of_a_poll_that_went_away_before_it_took_its_answer() {
+    let local = local(Duration::ZERO);
+    drop(local.ask(nobody(0), Asked::Poll));
+    assert!(local.polls.tells());
+    // Before whatever is asked next.
+    let next = local.ask(nobody(0), Asked::Poll);
+    assert!(!local.polls.tells());
+    // It is answered, and goes before it has looked.
+    turn(&local);
+    drop(next);
+    assert!(local.polls.tells());
+    turn(&local);
+    assert!(!local.polls.tells());
+    // What was posted stays so, and who only looked took nothing.
+    drop(local.ask(nobody(0), Asked::Post(Box::default())));
+    drop(local.ask(nobody(0), Asked::Look));
+    assert!(!local.polls.tells());
+    turn(&local);
+}
+
+#[test]
+fn a_socket_without_a_session_is_closed_wherever_it_came_to() {
+    let local = local(Duration::ZERO);
+    for (sid, comes_from_another) in [(nobody(0), true), (nobody(0), false), (nobody(1), false)] {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let arrival = Arrival::new(TOPICS, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let wire = Wire { fd: ours.into(), tls: None };
+        let crossing = Crossing { sid, arrival, wire, early: b"early".to_vec() };
+        if comes_from_another {
+            local.common.crossings[0].put(crossing).unwrap();
+            turn(&local);
+        } else {
+            local.bring(crossing);
+        }
+        assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "it is closed");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a request is answered: its endpoint's door, or its route behind the guard of the API.
 //!
 //! Called by hyper for each request of a connection. The endpoints' paths come first, compared as
-//! they stand; then the routes (protocols.md section 7). Says nothing of its own: what the broker
+//! they stand, but for a slash at the end of Engine.IO's; then the routes (protocols.md section 7). Says nothing of its own: what the broker
 //! tells of itself is `http/health`, what a request has the shards do is a file of `node/`. In trial
 //! mode only hosts that are known are answered at all.
 
@@ -11,21 +11,24 @@ use std::rc::Rc;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 
+use crate::config::Dialect;
 use crate::http::{self, Answer, Parameters, Route, doors, openapi};
 use crate::node::api;
 use crate::node::live::{Disbelief, Live};
 use crate::node::local::Local;
 use crate::node::publishing;
-use crate::node::serve::Entered;
+use crate::node::serve::Door;
 use crate::node::serve::door::enter;
+use crate::node::serve::engine;
+use crate::shard::Endpoint;
 
 pub(super) async fn answer(
     local: &Rc<Local>,
     peer: SocketAddr,
     mut request: Request<Incoming>,
-    entered: &Entered,
+    door: &Door<'_>,
 ) -> Answer {
-    let _in_progress = local.common.begin_request();
+    let in_progress = local.common.begin_request();
     let live = local.common.live();
     let endpoints = &live.policy.endpoints;
     let path = request.uri().path();
@@ -40,12 +43,18 @@ pub(super) async fn answer(
         let message = "in trial mode the Host must be localhost or a listed origin's";
         return http::last(http::error(StatusCode::FORBIDDEN, message));
     }
-    if let Some(endpoint) = endpoints.iter().position(|endpoint| endpoint.path == path) {
-        return enter(local, &live, endpoint as u8, peer.ip(), &mut request, entered);
+    let endpoint = endpoint_at(endpoints, path);
+    if let Some(at) = endpoint
+        && endpoints[at].dialect != Dialect::SocketIo
+    {
+        return enter(local, &live, at as u8, peer.ip(), &mut request, door.entered);
     }
     if let Some(fault) = fault {
         tracing::debug!(%peer, path, "a request without one Host was refused");
         return http::last(http::error(StatusCode::BAD_REQUEST, fault));
+    }
+    if let Some(at) = endpoint {
+        return engine::answer(local, &live, at as u8, peer.ip(), request, door, in_progress).await;
     }
     let route = Route::of(request.method(), path);
     if route.is_guarded()
@@ -78,6 +87,15 @@ pub(super) async fn answer(
         Route::Malformed => http::error(StatusCode::BAD_REQUEST, "the path is ill formed"),
         Route::Unknown => http::error(StatusCode::NOT_FOUND, "not found"),
     }
+}
+
+/// The endpoint of a path.
+fn endpoint_at(endpoints: &[Endpoint], path: &str) -> Option<usize> {
+    let with_slash_or_none = |endpoint: &Endpoint| {
+        endpoint.dialect == Dialect::SocketIo && http::engine::is_at(path, &endpoint.path)
+    };
+    let exact = endpoints.iter().position(|endpoint| endpoint.path == path);
+    exact.or_else(|| endpoints.iter().position(with_slash_or_none))
 }
 
 /// Lets only the API key or an admin's token pass. Without a key and a verifier the API is off.

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::header::{
     HeaderValue, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, StatusCode};
 
 use crate::auth::{Identity, channels};
@@ -25,7 +26,7 @@ use crate::http::{self, Answer, doors};
 use crate::node::census::Full as DoorFull;
 use crate::node::live::{Disbelief, Live};
 use crate::node::local::Local;
-use crate::node::serve::Entered;
+use crate::node::serve::{Entered, Entrance};
 use crate::shard::{Arrival, Endpoint};
 use crate::wire::deflate::{self, Accepted};
 
@@ -40,29 +41,37 @@ pub(super) fn enter(
 ) -> Answer {
     match admit(local, live, endpoint, peer, request, entered) {
         Ok(answer) => answer,
-        Err(Refused { why, answer }) => {
-            let status = answer.status().as_u16();
-            let path = request.uri().path();
-            let origin = matches!(why, Why::Origin).then(|| doors::shown_origin(request.headers()));
-            let origin = origin.map(tracing::field::display);
-            tracing::debug!(%peer, status, path, origin, "an upgrade was refused");
-            let metrics = local.metrics();
-            let counter = match why {
-                Why::Malformed => &metrics.upgrades_refused_malformed_total,
-                Why::Draining => &metrics.upgrades_refused_draining_total,
-                Why::Origin => &metrics.upgrades_refused_origin_total,
-                Why::Address => &metrics.upgrades_refused_address_total,
-                Why::Full => &metrics.upgrades_refused_full_total,
-                Why::Token => &metrics.upgrades_refused_token_total,
-            };
-            counter.add(1);
-            http::last(answer)
-        }
+        Err(refused) => turn_away(local, peer, request, refused),
     }
 }
 
+/// Tells somebody that it is not let in, and the log.
+pub(super) fn turn_away(
+    local: &Local,
+    peer: IpAddr,
+    request: &Request<Incoming>,
+    Refused { why, answer }: Refused,
+) -> Answer {
+    let status = answer.status().as_u16();
+    let path = request.uri().path();
+    let origin = matches!(why, Why::Origin).then(|| doors::shown_origin(request.headers()));
+    let origin = origin.map(tracing::field::display);
+    tracing::debug!(%peer, status, path, origin, "an upgrade was refused");
+    let metrics = local.metrics();
+    let counter = match why {
+        Why::Malformed => &metrics.upgrades_refused_malformed_total,
+        Why::Draining => &metrics.upgrades_refused_draining_total,
+        Why::Origin => &metrics.upgrades_refused_origin_total,
+        Why::Address => &metrics.upgrades_refused_address_total,
+        Why::Full => &metrics.upgrades_refused_full_total,
+        Why::Token => &metrics.upgrades_refused_token_total,
+    };
+    counter.add(1);
+    http::last(answer)
+}
+
 /// Why somebody is not let in; each has its counter.
-enum Why {
+pub(super) enum Why {
     Malformed,
     Draining,
     Origin,
@@ -72,13 +81,13 @@ enum Why {
 }
 
 /// Who is not let in, and what it hears.
-struct Refused {
+pub(super) struct Refused {
     why: Why,
     answer: Answer,
 }
 
 impl Why {
-    fn answered(self, answer: Answer) -> Refused {
+    pub(super) fn answered(self, answer: Answer) -> Refused {
         Refused { why: self, answer }
     }
 }
@@ -113,6 +122,28 @@ fn admit(
     common.census.look(address).map_err(full)?;
     let Guest { identity, refused } =
         identify(live, endpoint, peer, request).map_err(|answer| Why::Token.answered(answer))?;
+    let Agreed { on_upgrade, compression, answer } = agree(live, endpoint, request)?;
+    common.census.enter(address).map_err(full)?;
+    let origin = doors::origin_mark(request.headers(), live.tls.is_some());
+    let arrival =
+        Arrival { identity, compression, refused, origin, ..Arrival::new(endpoint, address) };
+    entered.set(Some(Entrance { on_upgrade, arrival, sid: None }));
+    Ok(answer)
+}
+
+/// A handshake that is good.
+pub(super) struct Agreed {
+    pub(super) on_upgrade: OnUpgrade,
+    pub(super) compression: Option<Accepted>,
+    pub(super) answer: Answer,
+}
+
+/// Agrees to a handshake, whoever it is of: its version, and what it offers.
+pub(super) fn agree(
+    live: &Live,
+    endpoint: u8,
+    request: &mut Request<Incoming>,
+) -> Result<Agreed, Refused> {
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let (mut answer, _) = upgrade(&mut *request).map_err(|error| {
         let status = match error {
@@ -124,12 +155,7 @@ fn admit(
     })?;
     let compression = compression(live, request, &mut answer);
     choose_protocol(live, endpoint, request, &mut answer);
-    common.census.enter(address).map_err(full)?;
-    let origin = doors::origin_mark(request.headers(), live.tls.is_some());
-    let arrival =
-        Arrival { identity, compression, refused, origin, ..Arrival::new(endpoint, address) };
-    entered.set(Some((on_upgrade, arrival)));
-    Ok(answer.map(|_| Full::default()))
+    Ok(Agreed { on_upgrade, compression, answer: answer.map(|_| Full::default()) })
 }
 
 fn no_upgrade(method: &Method) -> Answer {
@@ -141,14 +167,19 @@ fn no_upgrade(method: &Method) -> Answer {
 }
 
 fn full(full: DoorFull) -> Refused {
-    let (why, status, message) = match full {
+    let (why, status, message) = words(full);
+    why.answered(http::retry_later(status, message))
+}
+
+/// Why nobody more is let in, and how that is said.
+pub(super) fn words(full: DoorFull) -> (Why, StatusCode, &'static str) {
+    match full {
         DoorFull::Server => (Why::Full, StatusCode::SERVICE_UNAVAILABLE, "server is full"),
         DoorFull::Address => {
             let message = "too many connections from this address";
             (Why::Address, StatusCode::TOO_MANY_REQUESTS, message)
         }
-    };
-    why.answered(http::retry_later(status, message))
+    }
 }
 
 /// Who is let in.
@@ -218,7 +249,10 @@ impl Guest {
 }
 
 /// Whose token a request carries, if any, and it is believed.
-fn verify(live: &Live, request: &Request<Incoming>) -> Result<Option<Identity>, Disbelief> {
+pub(super) fn verify(
+    live: &Live,
+    request: &Request<Incoming>,
+) -> Result<Option<Identity>, Disbelief> {
     let Some(token) = doors::token(request.uri().query(), request.headers()) else {
         return Ok(None);
     };

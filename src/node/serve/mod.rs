@@ -3,11 +3,15 @@
 //! A connection is a task only until its handshake is done; then its socket is taken back from
 //! hyper (`hand_over.rs`) and goes to the shard, and the task ends. One that has not asked yet has
 //! no more than the task: hyper and its buffers begin with the first byte. What a request is
-//! answered stands in `answer.rs`, who may come in by an endpoint in `door.rs`.
+//! answered stands in `answer.rs`, who may come in by an endpoint in `door.rs`, and what is asked
+//! of polling sessions in `engine.rs`. A client that goes while its request hangs is noticed at
+//! once: hyper reads meanwhile, and drops what is being answered.
 
 mod answer;
 mod door;
+mod engine;
 mod hand_over;
+mod patience;
 mod secured;
 mod stream;
 
@@ -24,7 +28,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,8 +40,10 @@ use crate::node::local::Local;
 use crate::node::proxy;
 use crate::node::threshold::{self, Place, Threshold};
 use crate::shard::Arrival;
+use crate::sid::Sid;
 use answer::answer;
 use hand_over::hand_over;
+use patience::Patience;
 use stream::Stream;
 
 /// Pause after a failed accept: most often the process is out of descriptors.
@@ -109,7 +115,22 @@ fn is_want_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// A handshake that was answered: the socket to be, and who comes in by it.
-type Entered = Cell<Option<(OnUpgrade, Arrival)>>;
+struct Entrance {
+    on_upgrade: OnUpgrade,
+    arrival: Arrival,
+    /// The polling session that it is to take over from: it is in already.
+    sid: Option<Sid>,
+}
+
+/// Where that is left for who takes the socket.
+type Entered = Cell<Option<Entrance>>;
+
+/// What a request has of its connection.
+struct Door<'a> {
+    place: &'a Place,
+    entered: &'a Entered,
+    patience: &'a Patience,
+}
 
 /// A connection from its first byte to its last, or to its upgrade. One whose proxy is to announce
 /// its client begins with that.
@@ -127,8 +148,8 @@ async fn serve(
         () = place.cut() => tracing::debug!(%peer, "a connection was cut before it asked"),
         () = converse(&local, stream, peer, &place, announced, &entered) => {}
     }
-    if let Some((on_upgrade, arrival)) = entered.take() {
-        Box::pin(hand_over(&local, on_upgrade, arrival)).await;
+    if let Some(entrance) = entered.take() {
+        Box::pin(hand_over(&local, entrance)).await;
     }
     local.ended();
 }
@@ -195,22 +216,23 @@ async fn talk(
             return;
         }
     };
-    let asked = Cell::new(false);
+    let (asked, patience) = (Cell::new(false), Patience::default());
+    let door = Door { place, entered, patience: &patience };
     let service = service_fn(async |request| {
         asked.set(true);
         place.is_served();
-        let answer = answer(local, peer, request, entered).await;
+        let answer = answer(local, peer, request, &door).await;
         // One that is let in is not cut on the last yards.
         let enters = entered.take();
         if enters.is_none() {
-            place.waits(now_ms());
+            local.metrics().handshakes_cut_total.add(place.waits(now_ms()));
         }
         entered.set(enters);
         Ok::<_, Infallible>(answer)
     });
     let mut hyper = http1::Builder::new();
     hyper
-        .timer(TokioTimer::new())
+        .timer(patience.clone())
         .header_read_timeout(local.common.live().request_timeout)
         .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .max_headers(REQUEST_HEADERS_MAX);
@@ -251,3 +273,6 @@ async fn announced_by(
     }
     Ok(Some(client))
 }
+
+#[cfg(test)]
+mod tests;
