@@ -1,4 +1,5 @@
-# Node and the two npm packages of the client tests, in tests/.cache/node.
+# Node and the npm packages of the client tests, in tests/.cache/node: the clients themselves, what
+# steers a browser, and what a page of one of them is built with.
 #
 # The lock file names no host: npm takes the packages from whatever registry it is set up for and
 # checks them against the hashes of the lock.
@@ -14,7 +15,7 @@ need_node() {
     mkdir -p "$NODE_HOME"
     cp "$pins/package.json" "$pins/package-lock.json" "$NODE_HOME/"
     (cd "$NODE_HOME" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) ||
-        { cannot "the npm packages ws and playwright-core could not be installed"; return 1; }
+        { cannot "the npm packages of the client tests could not be installed"; return 1; }
     stamp "$NODE_HOME" "$pins/package.json" "$pins/package-lock.json"
 }
 

@@ -1,10 +1,11 @@
-# The Python environments: `websockets` and Schemathesis on Python 3, Autobahn's test suite on
-# Python 2.7.
+# The Python environments: `websockets`, `python-socketio` and Schemathesis on Python 3, Autobahn's
+# test suite on Python 2.7.
 #
 # Autobahn's suite was never ported to Python 3. No package of a current distribution brings 2.7,
 # so it has to be on the machine; where it is not, the section fails and says so.
 
 PYTHON_HOME="$CACHE/python"
+SOCKETIO_HOME="$CACHE/python-socketio"
 SCHEMATHESIS_HOME="$CACHE/schemathesis"
 AUTOBAHN_HOME="$CACHE/autobahn"
 AUTOBAHN_TOOLS="$CACHE/autobahn-tools"
@@ -29,6 +30,15 @@ need_websockets() {
     "$PYTHON_HOME/bin/pip" install -q --no-input -r "$pins" ||
         { cannot "the Python package websockets could not be installed"; return 1; }
     stamp "$PYTHON_HOME" "$pins"
+}
+
+need_python_socketio() {
+    local pins="$EXTERNAL/install/pip/socketio.txt"
+    if stamped "$SOCKETIO_HOME" "$pins"; then return 0; fi
+    venv "$SOCKETIO_HOME" || return 1
+    "$SOCKETIO_HOME/bin/pip" install -q --no-input -r "$pins" ||
+        { cannot "the Python package python-socketio could not be installed"; return 1; }
+    stamp "$SOCKETIO_HOME" "$pins"
 }
 
 need_schemathesis() {

@@ -2,6 +2,7 @@
 //
 // The packages lie in tests/.cache, outside of what an `import` would look through.
 
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -18,3 +19,7 @@ export const WebSocket = () => require('ws');
 
 // playwright-core's remote control of a Chromium.
 export const chromium = () => require('playwright-core').chromium;
+
+// A package of npm under the name that install/npm/package.json gives it, and one of its files.
+export const npm = (name) => require(name);
+export const npmFile = (name) => readFileSync(require.resolve(name), 'utf8');

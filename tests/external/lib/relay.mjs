@@ -1,0 +1,70 @@
+// A TCP relay between a client and a broker: where a connection can be cut without either side
+// having wished it, and where another broker can stand behind the same address.
+
+import { once } from 'node:events';
+import net from 'node:net';
+
+import { cleanup } from './checks.mjs';
+
+// Relays to this broker from a port of its own, until the check is over. What it answers has a `url`
+// and may stand for the broker where only that is used.
+export async function relay(broker) {
+  const it = new Relay(broker);
+  await it.listening();
+  cleanup(() => it.close());
+  return it;
+}
+
+class Relay {
+  #server = net.createServer((near) => this.#carry(near));
+  #pairs = new Set();
+  #behind;
+  #shut = false;
+
+  constructor(broker) {
+    this.#behind = broker;
+  }
+
+  async listening() {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.url = `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  #carry(near) {
+    near.on('error', () => {});
+    if (this.#shut) {
+      near.destroy();
+      return;
+    }
+    const { hostname, port } = new URL(this.#behind.url);
+    const far = net.connect(Number(port), hostname);
+    const pair = [near, far];
+    this.#pairs.add(pair);
+    const end = () => {
+      this.#pairs.delete(pair);
+      pair.forEach((socket) => socket.destroy());
+    };
+    far.on('error', end);
+    pair.forEach((socket) => socket.setNoDelay().on('close', end));
+    near.pipe(far);
+    far.pipe(near);
+  }
+
+  // Cuts every connection; with `shut` it takes no new one before `reopen`.
+  cut({ shut = false } = {}) {
+    this.#shut = shut;
+    for (const pair of this.#pairs) pair.forEach((socket) => socket.destroy());
+  }
+
+  // Takes connections again, and leads them to this broker if one is given.
+  reopen(broker = this.#behind) {
+    this.#behind = broker;
+    this.#shut = false;
+  }
+
+  close() {
+    this.cut({ shut: true });
+    this.#server.close();
+  }
+}
