@@ -88,6 +88,8 @@ fn an_outbox_holds_the_greatest_message() {
 
 #[test]
 fn the_endpoint_is_there_without_its_slash_too() {
+    const GIVEN: &str =
+        "[[endpoint]]\npath = '/a'\n[[endpoint]]\npath = '/s/'\ndialect = 'socketio'";
     let paths = |given: Given| -> Vec<String> {
         given.settings().endpoints.into_iter().map(|endpoint| endpoint.path).collect()
     };
@@ -97,8 +99,6 @@ fn the_endpoint_is_there_without_its_slash_too() {
     }
     let renamed = [&["/socket.io/x"], &all[1..]].concat();
     assert_eq!(paths(env(&[("WEBSOCKET_PATH", "/socket.io/x")])), renamed);
-    const GIVEN: &str =
-        "[[endpoint]]\npath = '/a'\n[[endpoint]]\npath = '/s/'\ndialect = 'socketio'";
     for (path, expected) in [
         ("/s", ["/a", "/s/"]),
         ("/s/", ["/a", "/s/"]),
@@ -239,8 +239,8 @@ fn what_is_no_table_of_names() {
     assert!(toml("[socketio]\nevents = 'message'").problems()[0].contains("not a table; allowed"));
     assert!(flags(&[("socketio.events", "message")]).problems()[0].contains("not a table"));
     let many = crate::limits::EVENT_NAMES_MAX + 1;
-    let names: String = (0..many).map(|n| format!("n{n} = 'm{n}'\n")).collect();
-    let problem = toml(format!("[socketio.events]\n{names}").leak()).problems();
+    let names: Vec<_> = (0..many).map(|n| format!("n{n} = 'm{n}'")).collect();
+    let problem = toml(format!("[socketio.events]\n{}", names.join("\n")).leak()).problems();
     assert_eq!(problem, ["c.toml:1: socketio.events: 257 names; at most 256 are allowed"]);
 }
 
