@@ -7,12 +7,13 @@
 //! | layer | rooms | may import |
 //! |---|---|---|
 //! | program | [`cli`] | everything below |
-//! | process | [`node`]: threads, sockets, the turn, the control thread, the drain | `shard`, `http`, `wire`, `auth`, root words |
+//! | process | [`node`]: threads, sockets, the turn, the control thread, the drain | `shard`, `http`, `wire`, `auth`, `config`, root words |
 //! | the other side | [`load`]: virtual clients, scenarios, reports | `wire`, root words |
 //! | edges | [`http`]: routes, headers, reports | root words |
-//! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, root words |
+//! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, `config`, root words |
+//! | settings | [`config`]: settings as typed become settings as meant | `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
-//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`config`], [`limits`], [`time`], [`process`], [`origin`], [`address`], [`sid`], [`polling`] | each other |
+//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`rule`], [`secret`], [`words`], [`limits`], [`time`], [`process`], [`origin`], [`address`], [`sid`], [`polling`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
@@ -82,8 +83,11 @@ pub mod polling;
 pub mod process;
 pub mod query;
 pub mod report;
+pub mod rule;
+pub mod secret;
 pub mod shard;
 pub mod sid;
 pub mod time;
 pub mod topic;
 pub mod wire;
+pub mod words;

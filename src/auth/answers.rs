@@ -118,7 +118,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::config::Action;
+    use crate::rule::Action;
     use crate::topic::{Pattern, TopicBounds};
 
     const YES: Answer = Answer { allowed: true, ttl_ms: 100 };

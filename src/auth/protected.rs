@@ -7,7 +7,7 @@
 
 use super::contain::Relation;
 use super::template::Template;
-use crate::config::{Action, Decision, RuleSetting};
+use crate::rule::{Action, Decision, RuleSetting};
 use crate::topic::Pattern;
 
 /// Names that nobody has to do with but by the rules before and by what a dialect itself grants.

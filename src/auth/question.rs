@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::identity::Identity;
-use crate::config::Action;
 use crate::connection::ConnectionId;
 use crate::mail::QuestionTicket;
+use crate::rule::Action;
 use crate::topic::Pattern;
 
 /// A question on its way: who wants to know.

@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::protected::PROTECTED;
 use super::template::Template;
 pub use super::template::TemplateError;
-use crate::config::{Action, Decision, RuleSetting};
+use crate::rule::{Action, Decision, RuleSetting};
 use crate::topic::{Pattern, first_segment};
 
 /// Why a rule cannot be compiled. The operator's fault.

@@ -15,9 +15,10 @@ use super::problem::{Origin, Problem, Problems};
 use super::setting::{Setting, Support};
 use super::socketio;
 use super::typed::{Typed, Values};
-use super::words::{Decision, Dialect};
+use super::words::Dialect;
 use crate::auth::protected;
 use crate::auth::rules::check_topic;
+use crate::rule::Decision;
 use crate::topic::Pattern;
 
 /// Everything that does not go together.

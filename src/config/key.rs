@@ -18,8 +18,9 @@ use super::keys::ALGORITHMS;
 use super::problem::{Origin, Problem, Problems};
 use super::settings::AuthKey;
 use super::typed::{Typed, Values};
-use super::value::{Secret, Value};
+use super::value::Value;
 use crate::limits::CONFIG_FILE_BYTES_MAX;
+use crate::secret::Secret;
 
 /// The settings of which one at most may be given.
 const SOURCES: [&str; 3] = ["auth.secret", "auth.public_key_file", "auth.jwks_file"];

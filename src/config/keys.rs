@@ -6,10 +6,9 @@
 
 use super::grammar;
 use super::setting::{Kind, Preset, Setting};
-use super::words::{
-    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
-};
+use super::words::{BusAdapter, Conformance, Dialect, LogFormat, LogLevel, SlowConsumerPolicy};
 use crate::limits;
+use crate::rule::{Action, Decision};
 
 /// The signature algorithms of tokens (RFC 7518 section 3.1, RFC 8037).
 pub(super) const ALGORITHMS: &[&str] = &[

@@ -9,13 +9,15 @@ use std::path::PathBuf;
 use super::grammar;
 use super::problem::{Origin, Problem, Problems};
 use super::settings::{
-    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
-    Server, Settings, SlowConsumer, Tenants, Tls, WebhookSettings, Websocket,
+    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Server, Settings,
+    SlowConsumer, Tenants, Tls, Websocket,
 };
 use super::socketio;
 use super::typed::{Typed, Values};
 use super::value::Value;
+use crate::auth::webhook::WebhookSettings;
 use crate::origin::Origins;
+use crate::rule::RuleSetting;
 use crate::topic::TopicBounds;
 
 /// What lets anyone in from this machine.

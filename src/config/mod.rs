@@ -42,14 +42,15 @@ pub use problem::{Problem, Problems};
 pub use read::{Environment, Override};
 pub use setting::{Kind, Preset, Setting, Support};
 pub use settings::{
-    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, RuleSetting,
-    Server, Settings, SlowConsumer, SocketIoSettings, Tenants, Tls, WebhookSettings, Websocket,
+    Api, Auth, AuthKey, Bus, Compression, Endpoint, HistorySetting, Limits, Log, Server, Settings,
+    SlowConsumer, SocketIoSettings, Tenants, Tls, Websocket,
 };
-pub use value::Secret;
-pub use words::{
-    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, NotAWord,
-    SlowConsumerPolicy,
-};
+pub use words::{BusAdapter, Conformance, Dialect, LogFormat, LogLevel, SlowConsumerPolicy};
+
+pub use crate::auth::webhook::WebhookSettings;
+pub use crate::rule::{Action, Decision, RuleSetting};
+pub use crate::secret::Secret;
+pub use crate::words::NotAWord;
 
 use read::{FILE_VARIABLE, Reader};
 use typed::Typed;

@@ -4,7 +4,6 @@
 //! Each field is the setting of the same name in `keys.rs`, which has its default and range; units
 //! stand in the names. Spec: protocols.md sections 9 and 10.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,11 +11,11 @@ use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
 
 use super::events::Events;
-use super::value::Secret;
-use super::words::{
-    Action, BusAdapter, Conformance, Decision, Dialect, LogFormat, LogLevel, SlowConsumerPolicy,
-};
+use super::words::{BusAdapter, Conformance, Dialect, LogFormat, LogLevel, SlowConsumerPolicy};
+use crate::auth::webhook::WebhookSettings;
 use crate::origin::Origins;
+use crate::rule::RuleSetting;
+use crate::secret::Secret;
 use crate::topic::TopicBounds;
 
 /// All of it.
@@ -186,44 +185,6 @@ pub struct Tenants {
     pub allowed: Option<Vec<String>>,
     /// Never these.
     pub inactive: Vec<String>,
-}
-
-/// Who answers what the rules do not decide.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookSettings {
-    /// Where it is asked; what it holds may be a secret.
-    pub url: String,
-    /// Signs the questions, where there is one.
-    pub secret: Option<Secret>,
-    /// No answer by then is a no.
-    pub timeout_ms: u64,
-    /// How long an answer holds that names no time itself.
-    pub cache_ttl_s: u64,
-    /// The time of a question is signed with it.
-    pub signed_timestamp: bool,
-}
-
-impl fmt::Debug for WebhookSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSettings")
-            .field("timeout_ms", &self.timeout_ms)
-            .field("cache_ttl_s", &self.cache_ttl_s)
-            .field("signed_timestamp", &self.signed_timestamp)
-            .finish_non_exhaustive()
-    }
-}
-
-/// One rule; what its topic means is up to `auth`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleSetting {
-    /// A pattern in which `{userId}` and `{tenantId}` may stand and segments may end in `*`.
-    pub topic: String,
-    /// What it is about, at least one action.
-    pub allow: Vec<Action>,
-    /// Only for users with this role.
-    pub role: Option<String>,
-    /// What it says.
-    pub decide: Decision,
 }
 
 /// What one connection may do.

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use super::keys::SETTINGS;
 use super::problem::Origin;
 use super::setting::{LISTS, Preset, Setting};
-use super::value::{Secret, Value};
+use super::value::Value;
+use crate::secret::Secret;
 
 /// A value and where it came from.
 #[derive(Clone, Debug)]

@@ -12,40 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::setting::{Kind, Setting};
-
-/// A text that is never shown: not in a log, not in an error, not by `check-config`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps it.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that computes with it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
+use crate::secret::Secret;
 
 /// A value of the right kind and in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +51,8 @@ impl Value {
             (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
             (Kind::Flag, _) => return Err("neither true nor false".to_owned()),
             (Kind::Text { .. } | Kind::Word { .. }, _) => Value::Text(text(toml)?),
-            (Kind::Secret, _) => Value::Secret(Secret(text(toml)?)),
-            (Kind::Url { .. }, _) => Value::Url(Secret(text(toml)?)),
+            (Kind::Secret, _) => Value::Secret(text(toml)?.into()),
+            (Kind::Url { .. }, _) => Value::Url(text(toml)?.into()),
             (Kind::Texts { .. } | Kind::Words(_), DeValue::Array(array)) => Value::Texts(
                 array.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?,
             ),
@@ -127,8 +94,8 @@ impl Value {
                 _ => return Err("neither true nor false".to_owned()),
             },
             Kind::Text { .. } | Kind::Word { .. } => Value::Text(text.trim().to_owned()),
-            Kind::Secret => Value::Secret(Secret(text.to_owned())),
-            Kind::Url { .. } => Value::Url(Secret(text.trim().to_owned())),
+            Kind::Secret => Value::Secret(text.into()),
+            Kind::Url { .. } => Value::Url(text.trim().into()),
             Kind::Texts { .. } | Kind::Words(_) => Value::Texts(
                 text.split(',')
                     .map(str::trim)
@@ -156,10 +123,12 @@ impl Value {
             (Value::Text(word), Kind::Word { words, .. }) if !words.contains(&word.as_str()) => {
                 Err("unknown word".to_owned())
             }
-            (Value::Url(url), Kind::Url { check, .. }) if !check(&url.0) => {
-                Err(if url.0.is_empty() { "empty" } else { "ill formed" }.to_owned())
+            (Value::Url(url), Kind::Url { check, .. }) if !check(url.expose()) => {
+                Err(if url.expose().is_empty() { "empty" } else { "ill formed" }.to_owned())
             }
-            (Value::Secret(secret), Kind::Secret) if secret.0.is_empty() => Err("empty".to_owned()),
+            (Value::Secret(secret), Kind::Secret) if secret.expose().is_empty() => {
+                Err("empty".to_owned())
+            }
             (Value::Texts(texts), Kind::Texts { check, .. }) => {
                 match texts.iter().find(|text| !check(text)) {
                     Some(text) => Err(format!("{text:?} is ill formed")),
@@ -183,7 +152,7 @@ impl Value {
     pub(super) fn is_toml(&self) -> bool {
         match self {
             Self::Unset | Self::Secret(_) => false,
-            Self::Url(Secret(url)) => !url.contains('?'),
+            Self::Url(url) => !url.expose().contains('?'),
             Self::Int(_) | Self::Flag(_) | Self::Text(_) | Self::Texts(_) | Self::Table(_) => true,
         }
     }
@@ -198,8 +167,8 @@ impl fmt::Display for Value {
             Value::Flag(flag) => flag.fmt(f),
             Value::Text(text) => f.write_str(&quoted(text)),
             Value::Secret(secret) => secret.fmt(f),
-            Value::Url(Secret(url)) => match url.split_once('?') {
-                None => f.write_str(&quoted(url)),
+            Value::Url(url) => match url.expose().split_once('?') {
+                None => f.write_str(&quoted(url.expose())),
                 Some((shown, _)) => write!(f, "{}, query (hidden)", quoted(shown)),
             },
             Value::Texts(texts) => {

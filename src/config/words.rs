@@ -1,47 +1,9 @@
 //! The closed vocabularies of the configuration: what is typed as one word of a few.
 //!
-//! Each is an enum and its words in one place, so that reading, printing and the text of an error
-//! cannot disagree. Words of the grammar that this version does not carry out yet stand in
-//! `keys.rs`, beside the setting that refuses them.
+//! Words of the grammar that this version does not carry out yet stand in `keys.rs`, beside the
+//! setting that refuses them; the words of rules in `rule`.
 
-use std::str::FromStr;
-
-/// A text that is none of a vocabulary's words; `setting.rs` has already refused it by then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAWord;
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$about])* $variant,)+
-        }
-
-        impl $name {
-            /// Every variant.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-            /// Every word, in the order of the variants.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            /// Its word in the configuration.
-            pub fn word(self) -> &'static str {
-                Self::WORDS[self as usize]
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NotAWord;
-
-            fn from_str(text: &str) -> Result<Self, NotAWord> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(NotAWord),
-                }
-            }
-        }
-    )+};
-}
+use crate::words::words;
 
 words! {
     /// How a line of the log is written.
@@ -90,28 +52,6 @@ words! {
         Client = "client",
         /// That of the client of Engine.IO.
         Engine = "engine",
-    }
-
-    /// What a rule is about (protocols.md section 6).
-    Action {
-        /// To receive what is published to a topic.
-        Subscribe = "subscribe",
-        /// To publish to it.
-        Publish = "publish",
-        /// To see who is subscribed.
-        Presence = "presence",
-        /// To read its past messages.
-        History = "history",
-    }
-
-    /// What a matching rule says.
-    Decision {
-        /// Yes.
-        Allow = "allow",
-        /// No.
-        Deny = "deny",
-        /// What the webhook answers; no without a webhook.
-        Webhook = "webhook",
     }
 
     /// What happens to a connection whose outbox is full (protocols.md section 9).

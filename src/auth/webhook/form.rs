@@ -125,8 +125,8 @@ fn milliseconds(seconds: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Action;
     use crate::connection::{Address, ConnKey};
+    use crate::rule::Action;
 
     fn connection() -> ConnectionId {
         let conn = ConnKey { index: 1, generation: 2 };

@@ -8,6 +8,7 @@
 
 mod client;
 mod form;
+mod settings;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,13 +22,14 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::answers::Answers;
 use super::question::Question;
-use crate::config::{Secret, WebhookSettings};
 use crate::connection::ConnectionId;
 use crate::limits::{WEBHOOK_REMARK_MS, WEBHOOK_REQUESTS_MAX};
 use crate::mail::Answer;
+use crate::secret::Secret;
 use crate::time::Now;
 use client::{Client, Failure, Signed};
 pub use client::{WebhookError, check_url};
+pub use settings::WebhookSettings;
 
 /// The webhook of a running node.
 pub struct Webhook {

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hyper::header::HeaderMap;
 
 use super::*;
-use crate::config::Action;
 use crate::connection::{Address, ConnKey};
 use crate::limits::WEBHOOK_ANSWER_BYTES_MAX;
+use crate::rule::Action;
 use crate::time::Timestamp;
 use server::{Reply, Seen, Server};
 
