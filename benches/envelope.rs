@@ -80,6 +80,8 @@ fn publication(scratch: &mut Scratch) -> Publication<'_> {
         from: None,
         verbatim: None,
         sender_in_metadata: false,
+        binary: None,
+        ephemeral: false,
     }
 }
 

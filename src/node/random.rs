@@ -1,4 +1,5 @@
 //! The system's random numbers, fetched in blocks: a call of the system for each name would be dear.
+//! For the secret parts of names; each shard has its own.
 
 use std::fmt;
 

@@ -40,10 +40,11 @@ impl Hub {
             (_, phase) if !is_session || !matches!(phase, Phase::Open | Phase::Closing) => {
                 HttpReply::Bad(Fault::Session)
             }
+            // One that comes too late is answered and closed: so clients expect it.
+            (Asked::Look, Phase::Open) => HttpReply::Taken,
             (_, _) if !is_polling => HttpReply::Bad(Fault::Request),
             (Asked::Poll, _) => return self.on_poll(now, conn, answer),
-            (_, Phase::Closing) => HttpReply::Bad(Fault::Session),
-            (Asked::Look, _) => HttpReply::Taken,
+            (Asked::Look, _) | (Asked::Post(_), Phase::Closing) => HttpReply::Bad(Fault::Session),
             (Asked::Post(body), _) => return self.on_post(now, conn, body, answer),
         };
         self.answer_http(answer, reply);
