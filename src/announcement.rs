@@ -37,6 +37,16 @@ pub fn publication<'a>(topic: &'a str, message: &'a str, at: Timestamp) -> Publi
     }
 }
 
+/// What a message is to clients whose events have names and one argument: its type as written,
+/// where it names one, with its data; the whole of it where it does not, or has no data.
+pub fn said(message: &str) -> (Option<&str>, &str) {
+    let parts: Parts<'_> = serde_json::from_str(message).unwrap_or_default();
+    match parts.kind.filter(|kind| kind.starts_with('"')) {
+        Some(kind) => (Some(kind), parts.data.unwrap_or(message)),
+        None => (None, message),
+    }
+}
+
 /// What a message says of itself, where it is an object; of two members with one key the last.
 #[derive(Default)]
 struct Parts<'a> {
@@ -99,6 +109,19 @@ mod tests {
                 ..Publication::of_server("broadcast", data, Timestamp(5))
             };
             assert_eq!(made, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_an_event_of_its_type() {
+        for (message, kind, data) in [
+            (r#"{"type":"news","data":[1]}"#, Some(r#""news""#), "[1]"),
+            (r#"{"type":"news","x":1}"#, Some(r#""news""#), r#"{"type":"news","x":1}"#),
+            (r#"{"data":1}"#, None, r#"{"data":1}"#),
+            (r#"{"type":7,"data":1}"#, None, r#"{"type":7,"data":1}"#),
+            ("null", None, "null"),
+        ] {
+            assert_eq!(said(message), (kind, data), "{message}");
         }
     }
 

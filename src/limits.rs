@@ -39,6 +39,10 @@ pub const CROSSINGS_MAX: usize = 1024;
 pub const SESSION_IDLE_MS: u64 = 65_000;
 /// Answers to polling requests of one turn that a shard keeps room for.
 pub const ENGINE_REPLIES_KEPT: usize = 64;
+/// Milliseconds in which a socket's presence is told once, and its typing in one room.
+pub const PRESENCE_MS: u64 = 1000;
+/// Milliseconds between two test notifications.
+pub const HELLO_MS: u64 = 60_000;
 /// Attachments of one Socket.IO packet.
 pub const ATTACHMENTS_MAX: u8 = 10;
 /// Topics whose matching patterns a shard remembers: slots of a direct-mapped cache.

@@ -129,6 +129,14 @@ shard_metrics! {
     upgrades_total: Counter,
     /// WebSockets that were to take over from polling and did not.
     upgrades_failed_total: Counter,
+    /// Socket.IO sockets now.
+    socketio_sockets: Gauge,
+    /// Socket.IO events received.
+    socketio_events_total: Counter,
+    /// Socket.IO events answered with an error.
+    socketio_errors_total: Counter,
+    /// Messages that Socket.IO clients could not be sent, for the event's name is reserved there.
+    unsayable_total: Counter,
     /// Pings of Engine.IO that were answered.
     pongs_total: Counter,
     /// Milliseconds that their answers took, all together.

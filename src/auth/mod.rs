@@ -13,6 +13,7 @@ pub mod answers;
 mod brute;
 pub mod channels;
 pub mod contain;
+pub mod gateway;
 pub mod identity;
 pub mod jwt;
 pub mod keys;

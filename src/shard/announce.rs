@@ -3,7 +3,7 @@
 //! A shard mails the message to all others and hands it to its own, each of which it is encoded for
 //! once a lane; the others answer the receipt. Who has no place in an audience, whatever the
 //! audience: who must authenticate and has not, who is being closed, and the dialects `echo` and
-//! `admin`, which have no message for it. Contract: protocols.md section 7, section 11 "HTTP API".
+//! `admin`, which have no message for it. Of Socket.IO clients each socket has its own place. Contract: protocols.md section 7, section 11 "HTTP API".
 
 use std::sync::Arc;
 
@@ -14,10 +14,22 @@ use crate::connection::ConnKey;
 use crate::interest::ShardSet;
 use crate::mail::{Delivery, Receipt};
 use crate::message::{Message, Publication};
-use crate::shard::encoder::Encoded;
+use crate::shard::encoder::{Encoded, mute_from};
+use crate::shard::fanout::transport_of;
 use crate::shard::hub::Hub;
 use crate::shard::receipts::Part;
-use crate::shard::slot::Phase;
+use crate::shard::role::{Namespace, Role};
+use crate::shard::slot::Slots;
+use crate::sid::Sid;
+
+/// How many a message reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// So many.
+    Known(u64),
+    /// What is counted under this ticket.
+    Awaited(u64),
+}
 
 impl Hub {
     /// Says something to an audience; the deliveries are counted under the ticket given back, for
@@ -55,6 +67,31 @@ impl Hub {
         Ok(ticket)
     }
 
+    /// Says something to one Socket.IO socket, wherever that is; how many it reaches is told where
+    /// somebody asks.
+    pub(super) fn say_to_socket(
+        &mut self,
+        publication: &Publication<'_>,
+        sid: Sid,
+        asker: Option<ConnKey>,
+    ) -> Result<Reach, Refusal> {
+        let audience = Audience::Socket(sid);
+        if sid.shard() == self.id {
+            return Ok(Reach::Known(self.hand_to(publication, &audience)));
+        }
+        if self.post.congested() || self.receipts.is_full() {
+            return Err(Refusal::Overloaded);
+        }
+        let ticket = asker.map(|asker| self.receipts.begin_for(Some(asker)));
+        let receipt = ticket.map(|ticket| Receipt { shard: self.id, ticket });
+        let message = Arc::new(Message::new(publication));
+        let audience = Arc::new(audience);
+        self.send(sid.shard(), Delivery::Announce { message, audience, receipt });
+        let Some(ticket) = ticket else { return Ok(Reach::Known(0)) };
+        self.receipts.add(ticket, Part { delivered: 0, more: Some(1), position: None });
+        Ok(Reach::Awaited(ticket))
+    }
+
     /// Takes an announcement of another shard.
     pub(super) fn on_announce(
         &mut self,
@@ -70,23 +107,29 @@ impl Hub {
     }
 
     /// Queues a message for those of an audience on this shard; says for how many.
-    fn hand_to(&mut self, publication: &Publication<'_>, audience: &Audience) -> u64 {
+    pub(super) fn hand_to(&mut self, publication: &Publication<'_>, audience: &Audience) -> u64 {
         let Self { people, slots, outbox, encoder, policy, .. } = self;
         let mut encoded = Encoded::default();
         let mut delivered = 0;
+        let mute_from = mute_from(publication);
         for conn in people.members(slots, audience) {
-            let slot = &mut slots[conn];
-            if slot.phase != Phase::Open {
-                continue;
-            }
+            let slot = &slots[conn];
             let endpoint = &policy.endpoints[usize::from(slot.endpoint)];
-            let is_mute =
-                matches!(endpoint.dialect, Dialect::Echo | Dialect::Admin | Dialect::SocketIo);
-            if is_mute || endpoint.require_authentication && slot.identity.is_none() {
+            let hears = match endpoint.dialect {
+                Dialect::Echo | Dialect::Admin => false,
+                Dialect::SocketIo => is_told(slots, conn, audience) && slot.lane < mute_from,
+                Dialect::Topics | Dialect::Events | Dialect::Channels => {
+                    !endpoint.require_authentication || slot.identity.is_some()
+                }
+            };
+            if !hears {
                 continue;
             }
-            let range = encoded.in_lane(slot.lane, 0, |lane| {
-                encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
+            let form = slot.form;
+            let Some(conn) = transport_of(slots, conn) else { continue };
+            let slot = &mut slots[conn];
+            let range = encoded.in_lane(slot.lane, form, |lane| {
+                encoder.encode(outbox, (lane, form), publication, policy)
             });
             outbox.queue(conn, &mut slot.pending, range);
             delivered += 1;
@@ -94,4 +137,22 @@ impl Hub {
         self.metrics.deliveries_total.add(delivered);
         delivered
     }
+}
+
+/// Whether a slot of the Socket.IO dialect is a socket that is told what an audience is. Who is on the
+/// room server was let in there; what one socket says to another stays there. On the gateway nobody
+/// is told anything before it is known who it is.
+fn is_told(slots: &Slots, conn: u32, audience: &Audience) -> bool {
+    let socket = match slots.role(conn) {
+        Some(Role::Carrier(engine)) => engine.socket.as_ref(),
+        Some(Role::Guest(guest)) => Some(&guest.socket),
+        Some(Role::Ghost(_) | Role::Probe(_)) | None => None,
+    };
+    socket.is_some_and(|socket| match socket.namespace {
+        Namespace::Rooms => true,
+        Namespace::Gateway => {
+            slots[conn].identity.is_some() && !matches!(audience, Audience::Socket(_))
+        }
+        Namespace::Conformance(_) => false,
+    })
 }

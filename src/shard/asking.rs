@@ -23,7 +23,7 @@ use crate::limits::{ANSWER_LATE_MS, QUESTIONS_MAX, WAITING_BYTES_MAX};
 use crate::mail::{Answer, QuestionTicket, Unanswered};
 use crate::metrics::ShardMetrics;
 use crate::shard::hub::Hub;
-use crate::shard::session::verdict;
+use crate::shard::session::{Counting, verdict};
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::Tick;
 use crate::time::Now;
@@ -35,12 +35,16 @@ use crate::wire::json::Scratch;
 pub enum Aside {
     /// It waits for answers, and its connection with it.
     Waiting(Waiting),
+    /// It is carried out, and its reply waits for what other shards count.
+    Counting(Counting),
 }
 
 /// A request that waits for answers.
 #[derive(Debug)]
 pub struct Waiting {
     text: Box<str>,
+    /// Whose it is: the connection, or a Socket.IO socket on it.
+    socket: u32,
     action: Action,
     /// Tells it from the shard's other requests that wait or waited.
     number: u32,
@@ -160,13 +164,17 @@ impl places::Asker for Asker<'_> {
 impl Slot {
     /// The request that waits, if one does.
     pub(super) fn waiting(&self) -> Option<&Waiting> {
-        let Aside::Waiting(waiting) = self.aside.as_deref()?;
-        Some(waiting)
+        match self.aside.as_deref()? {
+            Aside::Waiting(waiting) => Some(waiting),
+            Aside::Counting(_) => None,
+        }
     }
 
     fn waiting_mut(&mut self) -> Option<&mut Waiting> {
-        let Aside::Waiting(waiting) = self.aside.as_deref_mut()?;
-        Some(waiting)
+        match self.aside.as_deref_mut()? {
+            Aside::Waiting(waiting) => Some(waiting),
+            Aside::Counting(_) => None,
+        }
     }
 }
 
@@ -179,7 +187,8 @@ impl Waiting {
 
 impl Hub {
     /// Finds which of a request's names a webhook must judge, and what it says. `None`: the request
-    /// waits for that, and is not to be carried out now.
+    /// waits for that, and is not to be carried out now. Where a Socket.IO socket asks, it is its
+    /// engine that waits: what the client said on others comes behind too.
     pub(super) fn consult(
         &mut self,
         now: Now,
@@ -206,7 +215,10 @@ impl Hub {
         let may_wait = asking.bytes + bytes <= WAITING_BYTES_MAX;
         let give_up_at = give_up_at(now, timeout_ms);
         let number = asking.next_number;
-        let mut waiting = Waiting { text: "".into(), action, number, places, bytes, give_up_at };
+        let socket = conn;
+        let mut waiting =
+            Waiting { text: "".into(), socket, action, number, places, bytes, give_up_at };
+        let conn = self.carrier_of(socket);
         self.ask_more(now, conn, &mut waiting, may_wait);
         if waiting.places.open() == 0 {
             return Some(waiting.places);
@@ -227,8 +239,8 @@ impl Hub {
             waiting.places.deny_rest();
             return;
         };
-        let slot = &slots[conn];
-        let key = ConnKey { index: conn, generation: slot.generation };
+        let key = slots.key(conn);
+        let slot = &slots[waiting.socket];
         let mut asker = Asker {
             asking,
             metrics,
@@ -240,7 +252,8 @@ impl Hub {
             now,
             may_wait,
         };
-        let room = policy.subscriptions_max.saturating_sub(topics.subscription_count(conn));
+        let taken = topics.subscription_count(waiting.socket);
+        let room = policy.subscriptions_max.saturating_sub(taken);
         if waiting.places.ask_more(room, &mut asker) {
             waiting.give_up_at = give_up_at(now, timeout_ms);
         }
@@ -279,10 +292,11 @@ impl Hub {
         }
         // Apart from the slot, whose identity is asked for.
         let Some(mut aside) = self.slots[conn].aside.take() else { return };
-        let Aside::Waiting(waiting) = &mut *aside;
-        self.ask_more(now, conn, waiting, true);
-        if waiting.places.open() == 0 {
-            self.asking.answered.push_back(ticket.conn);
+        if let Aside::Waiting(waiting) = &mut *aside {
+            self.ask_more(now, conn, waiting, true);
+            if waiting.places.open() == 0 {
+                self.asking.answered.push_back(ticket.conn);
+            }
         }
         self.slots[conn].aside = Some(aside);
     }
@@ -313,9 +327,8 @@ impl Hub {
                 self.on_topics_answered(now, conn, &text, &places, scratch);
             }
             Dialect::Channels => self.on_channels_answered(now, conn, &text, &places, scratch),
-            Dialect::Admin | Dialect::Echo | Dialect::SocketIo => {
-                unreachable!("it asks no webhook")
-            }
+            Dialect::SocketIo => self.on_socketio_answered(now, conn, &text, &places, scratch),
+            Dialect::Admin | Dialect::Echo => unreachable!("it asks no webhook"),
         }
         self.rearm(now, conn);
     }
@@ -323,7 +336,42 @@ impl Hub {
     /// A connection that is about to end waits for nothing any more: it is read again, to its end.
     pub(super) fn forget(&mut self, conn: u32) {
         self.take_waiting(conn);
-        self.slots[conn].aside = None;
+        self.take_counting(conn, |_| true);
+    }
+
+    /// Has a connection wait for what other shards count.
+    pub(super) fn count_for(&mut self, conn: u32, counting: Counting) {
+        debug_assert!(self.slots[conn].aside.is_none(), "{conn} waits already");
+        self.slots[conn].aside = Some(Box::new(Aside::Counting(counting)));
+    }
+
+    /// Ends such a wait, if it is this one.
+    pub(super) fn take_counting(
+        &mut self,
+        conn: u32,
+        is_this: impl FnOnce(&Counting) -> bool,
+    ) -> Option<Counting> {
+        let slot = &mut self.slots[conn];
+        match slot.aside.as_deref() {
+            Some(Aside::Counting(counting)) if is_this(counting) => {}
+            _ => return None,
+        }
+        let aside = slot.aside.take().map(|aside| *aside);
+        self.asking.resumed.push_back(self.slots.key(conn));
+        let Some(Aside::Counting(counting)) = aside else { return None };
+        Some(counting)
+    }
+
+    /// A Socket.IO socket ends: its engine waits for nothing that it asked. Whether a request of it
+    /// is not carried out for that.
+    pub(super) fn forget_socket(&mut self, socket: u32) -> bool {
+        let carrier = self.carrier_of(socket);
+        self.take_counting(carrier, |it| it.socket == socket);
+        let waits = self.slots[carrier].waiting().is_some_and(|it| it.socket == socket);
+        if waits {
+            self.take_waiting(carrier);
+        }
+        waits
     }
 
     fn take_waiting(&mut self, conn: u32) -> Option<Waiting> {

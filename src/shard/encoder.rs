@@ -8,20 +8,24 @@
 //! Owns what compressing and formatting keep between messages. Called by the fan-out once a message
 //! and lane, and by the echo dialect once a message. Never: who gets it.
 
+mod names;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use crate::announcement;
 use crate::config::Dialect;
 use crate::limits::ENCODER_BYTES_KEPT;
-use crate::message::Publication;
+use crate::message::{Binary, Publication};
 use crate::metrics::ShardMetrics;
 use crate::shard::outbox::{Droppable, Outbox, Range};
+use crate::shard::policy::Policy;
 use crate::time::{RFC3339_BYTES, Timestamp};
 use crate::wire::deflate::{Accepted, Deflaters, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
+use crate::wire::engineio::{self, Packet, Transport};
 use crate::wire::frame::{self, OpCode};
-use crate::wire::{channels, events, topics};
+use crate::wire::{channels, events, socketio, topics};
 
 /// Packings: plain, and compressed with a window of 15 down to 9 bits.
 const PACKINGS: u8 = 2 + WINDOW_BITS_MAX - WINDOW_BITS_MIN;
@@ -54,6 +58,11 @@ pub(super) fn lane_of(dialect: Dialect, compression: Option<Accepted>) -> u8 {
         Dialect::SocketIo => SOCKETIO,
     };
     plain + compression.map_or(0, |it| 1 + WINDOW_BITS_MAX - it.server_bits)
+}
+
+/// The first of the lanes that cannot say a publication: its event's name is reserved in Socket.IO.
+pub(super) fn mute_from(publication: &Publication<'_>) -> u8 {
+    if publication.event.is_some_and(socketio::is_unsayable) { SOCKETIO } else { u8::MAX }
 }
 
 fn form_of(lane: u8) -> Form {
@@ -119,14 +128,18 @@ impl Encoder {
         }
     }
 
-    /// Encodes a publication into a lane.
+    /// Encodes a publication into a lane, in one of the lane's forms.
     pub(super) fn encode(
         &mut self,
         outbox: &mut Outbox,
-        lane: u8,
+        (lane, form): (u8, u8),
         publication: &Publication<'_>,
-        compression_min_bytes: Option<usize>,
+        policy: &Policy,
     ) -> Range {
+        let compression_min_bytes = policy.compression_min_bytes;
+        if lane >= SOCKETIO {
+            return self.encode_event(outbox, (lane, form), publication, policy);
+        }
         if self.at != publication.at {
             self.at = publication.at;
             self.at_text = publication.at.rfc3339();
@@ -149,6 +162,76 @@ impl Encoder {
         range
     }
 
+    /// The same for Socket.IO: an event, and the bytes beside it.
+    fn encode_event(
+        &mut self,
+        outbox: &mut Outbox,
+        (lane, form): (u8, u8),
+        publication: &Publication<'_>,
+        policy: &Policy,
+    ) -> Range {
+        let droppable = Droppable::message(publication.topic_hash);
+        let (event, data) = match publication.verbatim {
+            Some(message) => announcement::said(message),
+            None => (publication.event, publication.data),
+        };
+        let (nsp, name) = names::event(&policy.socketio.events, form, event);
+        let binary = publication.binary.unwrap_or(Binary { data, attachments: &[] });
+        let count = binary.attachments.len() as u8;
+        let say = |out: &mut Vec<u8>| {
+            socketio::room_message(out, nsp, Some(name), "", count, binary.data, None);
+        };
+        if window_bits(lane).is_none() {
+            let wire = if lane == POLLING { Transport::Polling } else { Transport::WebSocket };
+            return outbox.write(lane, droppable, |out| {
+                let begun = engineio::begin_message(out, wire);
+                say(out);
+                engineio::end_message(out, begun);
+                for bytes in binary.attachments {
+                    engineio::put(out, wire, &Packet::Binary((&**bytes).into()));
+                }
+            });
+        }
+        self.text.push(engineio::MESSAGE);
+        say(&mut self.text);
+        let text = std::mem::take(&mut self.text);
+        let bytes = binary.attachments.iter().map(|bytes| (OpCode::Binary, &**bytes));
+        let frames = std::iter::once((OpCode::Text, &*text)).chain(bytes);
+        let range = self.put_frames(outbox, lane, droppable, frames, policy.compression_min_bytes);
+        self.text = text;
+        self.text.clear();
+        self.text.shrink_to(ENCODER_BYTES_KEPT);
+        range
+    }
+
+    /// Writes frames into a lane as one unit, each compressed where the lane is and its payload is
+    /// worth it.
+    fn put_frames<'p>(
+        &mut self,
+        outbox: &mut Outbox,
+        lane: u8,
+        droppable: Droppable,
+        frames: impl Iterator<Item = (OpCode, &'p [u8])>,
+        compression_min_bytes: Option<usize>,
+    ) -> Range {
+        let Self { metrics, deflaters, deflated, .. } = self;
+        let range = outbox.write(lane, droppable, |out| {
+            for (opcode, payload) in frames {
+                let worth = compression_min_bytes.is_some_and(|min| payload.len() >= min);
+                let Some(window_bits) = window_bits(lane).filter(|_| worth) else {
+                    frame::put_frame(out, opcode, false, payload);
+                    continue;
+                };
+                deflaters.with_window(window_bits).deflate(payload, deflated);
+                metrics.compressions_total.add(1);
+                frame::put_frame(out, opcode, true, deflated);
+                deflated.clear();
+            }
+        });
+        deflated.shrink_to(ENCODER_BYTES_KEPT);
+        range
+    }
+
     /// Writes a payload into a lane, compressed where the lane is and the payload is worth it.
     pub(super) fn put(
         &mut self,
@@ -159,20 +242,7 @@ impl Encoder {
         payload: &[u8],
         compression_min_bytes: Option<usize>,
     ) -> Range {
-        let worth = compression_min_bytes.is_some_and(|min| payload.len() >= min);
-        let Some(window_bits) = window_bits(lane).filter(|_| worth) else {
-            return outbox.write(lane, droppable, |out| {
-                frame::put_frame(out, opcode, false, payload);
-            });
-        };
-        let deflater = self.deflaters.with_window(window_bits);
-        deflater.deflate(payload, &mut self.deflated);
-        self.metrics.compressions_total.add(1);
-        let range = outbox.write(lane, droppable, |out| {
-            frame::put_frame(out, opcode, true, &self.deflated);
-        });
-        self.deflated.clear();
-        self.deflated.shrink_to(ENCODER_BYTES_KEPT);
-        range
+        let frames = std::iter::once((opcode, payload));
+        self.put_frames(outbox, lane, droppable, frames, compression_min_bytes)
     }
 }

@@ -98,6 +98,7 @@ impl Hub {
     /// it may take flushes until the socket goes. Whose close frame came is answered still.
     pub(super) fn hang_up(&mut self, conn: u32) {
         self.forget_probe(conn);
+        self.end_sockets(conn);
         self.withdraw(conn);
         let phase = &mut self.slots[conn].phase;
         if matches!(phase, Phase::Open | Phase::Probing) {

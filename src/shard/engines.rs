@@ -11,7 +11,6 @@ use crate::polling::{Asked, Fault, HttpReply};
 use crate::shard::Shard;
 use crate::shard::hub::{Arrival, Hub};
 use crate::shard::outbox::Port;
-use crate::shard::role::Role;
 use crate::sid::Sid;
 use crate::time::Now;
 
@@ -71,14 +70,9 @@ impl Shard {
 }
 
 impl Hub {
-    /// Whether a request of a connection, or of a further socket on it, waits for a webhook.
+    /// Whether a request of a connection, or of a Socket.IO socket on it, waits for something.
     pub(super) fn waits(&self, conn: u32) -> bool {
-        let guests = match self.slots.role(conn) {
-            Some(Role::Carrier(engine)) => engine.guests.as_slice(),
-            _ => &[],
-        };
-        self.slots[conn].waiting().is_some()
-            || guests.iter().any(|guest| self.slots[*guest].waiting().is_some())
+        self.slots[conn].aside.is_some()
     }
 
     /// What is to be read again once a connection's request waits no longer: itself, or the engine

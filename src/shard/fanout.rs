@@ -6,17 +6,19 @@
 
 use std::sync::Arc;
 
+use crate::audience::Audience;
 use crate::close::Refusal;
 use crate::connection::{Address, ConnKey};
 use crate::interest::home_of;
 use crate::mail::{Delivery, Mail, Receipt, Request};
 use crate::message::{Message, Publication};
 use crate::polling::Asked;
-use crate::shard::encoder::Encoded;
+use crate::shard::encoder::{Encoded, mute_from};
 use crate::shard::history::setting_for;
 use crate::shard::hub::Hub;
 use crate::shard::receipts::Part;
-use crate::shard::slot::Phase;
+use crate::shard::role::Role;
+use crate::shard::slot::{Phase, Slots};
 use crate::time::Now;
 use crate::topic::Topic;
 
@@ -39,39 +41,73 @@ impl Hub {
         self.next_stamp();
         let Self { topics, slots, outbox, encoder, policy, stamp, .. } = self;
         let mut encoded = Encoded::default();
-        let mut delivered = 0;
+        let (mut delivered, mut unsaid) = (0, false);
+        let mute_from = mute_from(publication);
         let topic = Topic::checked(publication.topic);
         for subscribers in topics.matching(topic, publication.topic_hash) {
             for subscriber in subscribers {
-                let slot = &mut slots[subscriber.conn];
+                let mut conn = subscriber.conn;
+                let mut slot = &mut slots[conn];
                 if slot.stamp == *stamp {
                     continue;
                 }
                 slot.stamp = *stamp;
                 if let Some(key) = skip
-                    && key.index == subscriber.conn
+                    && key.index == conn
                     && key.generation == slot.generation
                 {
                     continue;
                 }
-                let range = encoded.in_lane(slot.lane, 0, |lane| {
-                    encoder.encode(outbox, lane, publication, policy.compression_min_bytes)
+                let form = slot.form;
+                if slot.phase != Phase::Open {
+                    let Some(carrier) = transport_of(slots, conn) else { continue };
+                    conn = carrier;
+                    slot = &mut slots[conn];
+                }
+                if slot.lane >= mute_from {
+                    unsaid = true;
+                    continue;
+                }
+                let range = encoded.in_lane(slot.lane, form, |lane| {
+                    encoder.encode(outbox, (lane, form), publication, policy)
                 });
-                outbox.queue(subscriber.conn, &mut slot.pending, range);
+                outbox.queue(conn, &mut slot.pending, range);
                 delivered += 1;
             }
         }
+        self.metrics.unsayable_total.add(u64::from(unsaid));
         self.metrics.deliveries_total.add(delivered);
         delivered
     }
 
-    /// Queues a message for every subscriber of these topics on this shard, each once.
-    pub(super) fn fan_out_many(
-        &mut self,
-        _message: &Message,
-        _topics: &[Box<str>],
-        _skip: Address,
-    ) {
+    /// Queues a message for every Socket.IO socket on this shard that is in one of these rooms, for
+    /// each once.
+    pub(super) fn fan_out_many(&mut self, message: &Message, topics: &[Box<str>], skip: Address) {
+        self.next_stamp();
+        let publication = message.publication();
+        let Self { topics: index, slots, outbox, encoder, policy, stamp, .. } = self;
+        let mut encoded = Encoded::default();
+        let mut delivered = 0;
+        for topic in topics {
+            let topic = Topic::checked(topic);
+            for subscriber in index.matching(topic, topic.hash()).flatten() {
+                let slot = &mut slots[subscriber.conn];
+                let is_new = std::mem::replace(&mut slot.stamp, *stamp) != *stamp;
+                let at = Address { shard: self.id, conn: slots.key(subscriber.conn) };
+                if !is_new || at == skip || slots.role(subscriber.conn).is_none() {
+                    continue;
+                }
+                let form = slots[subscriber.conn].form;
+                let Some(conn) = transport_of(slots, subscriber.conn) else { continue };
+                let slot = &mut slots[conn];
+                let range = encoded.in_lane(slot.lane, form, |lane| {
+                    encoder.encode(outbox, (lane, form), &publication, policy)
+                });
+                outbox.queue(conn, &mut slot.pending, range);
+                delivered += 1;
+            }
+        }
+        self.metrics.deliveries_total.add(delivered);
     }
 
     /// Brings a message to every subscriber of the process; says to how many here, and how many
@@ -111,8 +147,13 @@ impl Hub {
         self.metrics.messages_published_total.add(1);
         let address = Address { shard: self.id, conn };
         let skip = (!echo).then_some(address);
-        if setting_for(&self.policy.history, publication.topic).is_none() {
+        let is_kept = setting_for(&self.policy.history, publication.topic).is_some();
+        if !is_kept || publication.ephemeral {
             self.distribute(publication, None, skip, None);
+            if let Some(sid) = self.name_of_socket(publication.topic) {
+                // Whoever that is, or is not: nobody awaits a number.
+                let _ = self.say_to_socket(publication, sid, None);
+            }
             if let Some(id) = id {
                 self.tell_published(conn.index, id, publication.topic, None, publication.at);
             }
@@ -148,7 +189,17 @@ impl Hub {
             self.send_home(now, publication.topic_hash, request);
             return Ok(ticket);
         }
-        let (here, mails) = self.distribute(publication, None, None, receipt);
+        let (mut here, mut mails) = self.distribute(publication, None, None, receipt);
+        if let Some(sid) = self.name_of_socket(publication.topic) {
+            let audience = Audience::Socket(sid);
+            if sid.shard() == self.id {
+                here += self.hand_to(publication, &audience);
+            } else {
+                let (message, audience) = (Arc::new(Message::new(publication)), Arc::new(audience));
+                self.send(sid.shard(), Delivery::Announce { message, audience, receipt });
+                mails += 1;
+            }
+        }
         let part = Part { delivered: here, more: Some(mails), position: None };
         self.receipts.add(ticket, part);
         Ok(ticket)
@@ -266,4 +317,14 @@ impl Hub {
         self.metrics.mails_sent_total.add(1);
         self.post.send(shard, Mail::Delivery(delivery));
     }
+}
+
+/// The slot by which whoever has a slot is sent to: its own, or its engine's. `None` of who is sent
+/// nothing any more, or not now.
+pub(super) fn transport_of(slots: &Slots, conn: u32) -> Option<u32> {
+    let carrier = match slots.role(conn) {
+        Some(Role::Guest(guest)) => guest.carrier,
+        _ => conn,
+    };
+    (slots[carrier].phase == Phase::Open).then_some(carrier)
 }

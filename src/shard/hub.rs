@@ -119,6 +119,8 @@ pub(super) struct Hub {
     pub(super) inputs: VecDeque<ConnKey>,
     /// Bytes of bodies that wait to be carried out, of all sessions.
     pub(super) input_bytes: usize,
+    /// When the notification gateway says something to all, in monotonic milliseconds.
+    pub(super) hello_ms: u64,
     /// A WebSocket that has taken over, and the session: its socket is to go there.
     pub(super) switched: Option<(u32, ConnKey)>,
     pub(super) cork: Vec<u8>,
@@ -322,6 +324,11 @@ impl Hub {
     /// Takes a connection out of the topic index, and lets it wait for nothing any more.
     pub(super) fn withdraw(&mut self, conn: u32) {
         self.forget(conn);
+        self.leave_topics(conn);
+    }
+
+    /// Takes a connection out of the topic index.
+    pub(super) fn leave_topics(&mut self, conn: u32) {
         let Self { topics, interest, metrics, .. } = self;
         metrics.subscriptions.sub(topics.subscription_count(conn) as u64);
         topics.remove_connection(conn, |removed| {

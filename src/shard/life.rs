@@ -100,7 +100,7 @@ impl Hub {
     }
 
     /// Milliseconds until the connection's token is over, leeway included.
-    fn token_left_ms(&self, now: Now, conn: u32) -> Option<u64> {
+    pub(super) fn token_left_ms(&self, now: Now, conn: u32) -> Option<u64> {
         let expires_s = self.slots[conn].identity.as_ref()?.expires_at_s()?;
         let leeway_s = self.policy.verifier.as_ref().map_or(0, Verifier::leeway_s);
         let over_ms = expires_s.saturating_add(leeway_s).saturating_mul(1000);

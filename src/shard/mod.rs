@@ -40,7 +40,7 @@ use crate::auth::Asked;
 use crate::close::{Close, Refusal};
 use crate::connection::ConnKey;
 use crate::interest::{Interest, OwnInterest, ShardSet};
-use crate::limits::{INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
+use crate::limits::{HELLO_MS, INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
 use crate::mail::{Answer, QuestionTicket, Unanswered};
 use crate::mailbox::{Mailbox, Post};
 use crate::message::Publication;
@@ -132,6 +132,7 @@ impl Shard {
             http_replies: VecDeque::new(),
             inputs: VecDeque::new(),
             input_bytes: 0,
+            hello_ms: now.mono_ms + HELLO_MS,
             switched: None,
             cork: Vec::new(),
             fired: Vec::new(),
@@ -348,6 +349,7 @@ impl Shard {
         self.hub.advance(now, port);
         self.take_records(now, port);
         self.hub.stream_figures(now);
+        self.hub.say_hello(now);
         self.intake.go_on(&mut self.hub, now, port);
         self.hub.review_some(now, port);
     }
@@ -364,7 +366,8 @@ impl Shard {
         };
         let review = self.hub.review.is_on().then_some(0);
         let records = (!self.hub.inputs.is_empty() && !self.hub.post.congested()).then_some(0);
-        [timers, history, figures, review, records].into_iter().flatten().min()
+        let hello = self.hub.hello_due_ms();
+        [timers, history, figures, review, records, hello].into_iter().flatten().min()
     }
 
     /// The kernel has room again for a connection.

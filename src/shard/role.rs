@@ -116,6 +116,8 @@ pub(in crate::shard) struct Socket {
     pub since: u64,
     /// What its `typing` and `presence` events are held to.
     pub throttle: Option<Box<Throttle>>,
+    /// The token that it showed and that was not looked at yet: on the gateway.
+    pub token: Option<Box<str>>,
 }
 
 /// A further socket of an engine.

@@ -207,10 +207,12 @@ impl Hub {
         self.inquiries.has_answers() || self.receipts.has_answers()
     }
 
-    /// Goes on with what has been told and counted for operators, so many at most.
+    /// Goes on with what has been told and counted for operators, so many at most, and for Socket.IO
+    /// sockets.
     pub(in crate::shard) fn answer_operators(&mut self, now: Now) {
         for _ in 0..OPERATOR_ANSWERS_PER_TURN {
             if let Some((key, told)) = self.inquiries.answered() {
+                self.members_told(key, &told);
                 if let Some(Current { head, plan: Some(mut plan), .. }) =
                     self.take_current(key, told.ticket)
                 {
@@ -219,6 +221,7 @@ impl Hub {
                     self.serve_operator(now, key);
                 }
             } else if let Some((key, settled)) = self.receipts.answered() {
+                self.deliveries_counted(key, &settled);
                 if let Some(Current { head, plan: None, .. }) =
                     self.take_current(key, settled.ticket)
                 {

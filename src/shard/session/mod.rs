@@ -15,17 +15,19 @@ mod topics;
 
 pub(super) use admin::Operators;
 pub(super) use notice::Notice;
+pub(super) use socketio::Counting;
 
 use crate::auth::{self, Verdict};
 use crate::close::{Close, Refusal};
 use crate::config::{Action, Dialect};
 use crate::connection::{Address, ConnectionId};
 use crate::limits::PINGS_PER_SECOND_MAX;
-use crate::message::{Publication, Publish};
+use crate::message::{Binary, Publication, Publish};
 use crate::shard::asking::Word;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
 use crate::shard::policy::Policy;
+use crate::shard::role::Namespace;
 use crate::shard::slot::{Phase, Slot};
 use crate::shard::topics::{Subscribed, Unsubscribed};
 use crate::time::Now;
@@ -193,6 +195,19 @@ impl Hub {
         publish: &Publish<'_>,
         asked: Option<Word>,
     ) -> Result<(), Refusal> {
+        self.publish_with(now, conn, id, publish, (None, false), asked)
+    }
+
+    /// The same with what only some messages have: bytes beside it, or that it is of this moment.
+    fn publish_with(
+        &mut self,
+        now: Now,
+        conn: u32,
+        id: Option<&str>,
+        publish: &Publish<'_>,
+        (binary, ephemeral): (Option<Binary<'_>>, bool),
+        asked: Option<Word>,
+    ) -> Result<(), Refusal> {
         let topic =
             Topic::parse(publish.topic, self.policy.topic_bounds).map_err(Refusal::BadTopic)?;
         self.judge(conn, Action::Publish, topic.into(), asked)?;
@@ -208,7 +223,7 @@ impl Hub {
             topic_hash: topic.hash(),
             event: publish.event,
             data: publish.data,
-            binary: None,
+            binary,
             metadata: publish.metadata,
             sender: identity.as_deref().map(auth::Identity::user_id),
             at: now.wall,
@@ -216,7 +231,7 @@ impl Hub {
             from: Some(ConnectionId { node: self.node, at }),
             verbatim: None,
             sender_in_metadata: false,
-            ephemeral: false,
+            ephemeral,
         };
         self.publish_from(now, key, id, publish.echo, &publication);
         self.slots[conn].identity = identity;
@@ -268,8 +283,15 @@ pub(super) fn verdict(
     }
 }
 
-/// Whether a subscription is one that `subscribe_notifications` made, whatever the rules say.
+/// Whether a subscription is one that asking for notifications made, whatever the rules say.
 pub(super) fn is_own_notification(policy: &Policy, slot: &Slot, name: &str) -> bool {
-    policy.endpoints[usize::from(slot.endpoint)].dialect == Dialect::Channels
-        && slot.identity.as_deref().is_some_and(|it| auth::channels::is_own_notification(it, name))
+    let Some(identity) = slot.identity.as_deref() else { return false };
+    match policy.endpoints[usize::from(slot.endpoint)].dialect {
+        Dialect::Channels => auth::channels::is_own_notification(identity, name),
+        Dialect::SocketIo => {
+            slot.form == Namespace::Gateway.form()
+                && auth::gateway::topic(identity).is_some_and(|it| it == name)
+        }
+        Dialect::Topics | Dialect::Events | Dialect::Admin | Dialect::Echo => false,
+    }
 }

@@ -36,7 +36,8 @@ impl Hub {
         self.metrics.refusals_total.add(u64::from(matches!(notice, Notice::Refused { .. })));
         match self.dialect(conn) {
             // It has no message to say so with.
-            Dialect::Echo | Dialect::SocketIo => {}
+            Dialect::Echo => {}
+            Dialect::SocketIo => self.tell_socket(now, conn, notice),
             Dialect::Channels => self.reply(conn, |out| match notice {
                 Notice::AuthExpired => channels::auth_expired(out, at),
                 Notice::Withdrawn { topic } => channels::left(out, topic, Some("forbidden")),

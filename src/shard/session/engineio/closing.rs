@@ -94,6 +94,7 @@ impl Hub {
     /// The slot of a session is about to be freed: who still awaits something of it hears that there
     /// is nothing.
     pub(in crate::shard) fn end_engine(&mut self, conn: u32) {
+        self.end_sockets(conn);
         self.answer_poll(conn, HttpReply::Body(CLOSED.into()));
         if let Some(polling) = self.polling_mut(conn) {
             let (input, probe) = (polling.input.take(), polling.probe.take());
