@@ -213,7 +213,9 @@ impl World {
             let (opcode, short) = (bytes[at] & 15, usize::from(bytes[at + 1]));
             let (len, head) = match short {
                 126 => (usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])), 4),
-                127 => (u64::from_be_bytes(bytes[at + 2..at + 10].try_into().unwrap()) as usize, 10),
+                127 => {
+                    (u64::from_be_bytes(bytes[at + 2..at + 10].try_into().unwrap()) as usize, 10)
+                }
                 len => (len, 2),
             };
             let payload = &bytes[at + head..at + head + len];

@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use shardwire::announcement;
 use shardwire::audience::Audience;
 use shardwire::close::Close;
+use shardwire::config::Dialect;
 use shardwire::connection::{Address, ConnectionId};
 use shardwire::interest::Interest;
 use shardwire::mail::{Delivery, Mail};
@@ -16,7 +18,7 @@ use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::{Position, Publication};
 use shardwire::metrics::ShardMetrics;
 use shardwire::shard::{Arrival, Parts, Policy, Settled, Shard};
-use shardwire::sid::NotSecret;
+use shardwire::sid::{NotSecret, SID_CHARS};
 use shardwire::time::{Now, Timestamp};
 
 use super::client::{Client, Sockets};
@@ -47,6 +49,8 @@ struct Player {
     clients: Vec<Client>,
     /// Names of tokens, and their texts.
     tokens: Vec<(String, String)>,
+    /// Names that lines gave to the names that shards made, and these.
+    made: Vec<(String, String)>,
     /// What the server side was told.
     told: VecDeque<String>,
     now: Now,
@@ -107,8 +111,8 @@ impl Player {
             secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..setting.shards).map(|id| Shard::new(parts(id), now)).collect();
-        let (clients, tokens, told) = Default::default();
-        Self { policy, shards, mailboxes, clients, tokens, told, now }
+        let (clients, tokens, made, told) = Default::default();
+        Self { policy, shards, mailboxes, clients, tokens, made, told, now }
     }
 
     fn play(&mut self, text: &str) -> Result<(), String> {
@@ -139,13 +143,17 @@ impl Player {
         self.rest()
     }
 
-    /// Puts in what `${token}` and `@{client}` stand for.
+    /// Puts in what `${token}`, `@{client}` and `?{name}` stand for, the last where it has been
+    /// heard.
     fn fill(&self, text: &str) -> Result<String, String> {
         let tokens =
             self.tokens.iter().map(|(name, token)| (format!("${{{name}}}"), token.clone()));
         let ids = self.clients.iter().map(|it| (format!("@{{{}}}", it.name), it.id.to_string()));
-        let filled =
-            tokens.chain(ids).fold(text.to_owned(), |text, (name, is)| text.replace(&name, &is));
+        let made = self.made.iter().map(|(name, text)| (format!("?{{{name}}}"), text.clone()));
+        let filled = tokens
+            .chain(ids)
+            .chain(made)
+            .fold(text.to_owned(), |text, (name, is)| text.replace(&name, &is));
         let open = filled.contains("${") || filled.contains("@{");
         if open { Err(format!("names what is not there: {filled}")) } else { Ok(filled) }
     }
@@ -161,9 +169,11 @@ impl Player {
         if self.clients.iter().any(|client| client.name == name) || name == SERVER {
             return Err(format!("{name} is there already"));
         }
+        let dialect = self.policy.endpoints[endpoint].dialect;
         let mut arrival = Arrival::new(endpoint as u8, ADDRESS);
         match *how {
             Entry::Anonymous => {}
+            Entry::Refused if dialect == Dialect::SocketIo => arrival.bad_token = true,
             Entry::Refused => arrival.refused = Some(Close::AuthRefused),
             Entry::With(token) => {
                 let verifier = self.policy.verifier.as_ref().expect("there is a secret");
@@ -192,6 +202,19 @@ impl Player {
                 let (event, data) = word(rest);
                 let publication = Publication::of_server(topic, data, at);
                 first.publish(self.now, &Publication { event: Some(event), ..publication })
+            }
+            "notify" => {
+                let (user, message) = word(rest);
+                let audience = Audience::User { tenant: None, user: user.into() };
+                let topic = announcement::topic_of(&audience);
+                let publication = announcement::publication(&topic, message, at);
+                first.announce(self.now, &publication, &Arc::new(audience))
+            }
+            "say" => {
+                let audience = Audience::Everyone;
+                let topic = announcement::topic_of(&audience);
+                let publication = announcement::publication(&topic, rest, at);
+                first.announce(self.now, &publication, &Arc::new(audience))
             }
             // To the members of a channel, as it stands.
             "send" => {
@@ -227,11 +250,29 @@ impl Player {
         };
         match heard.pop_front() {
             Some(text) if text == expected => Ok(()),
+            Some(text) if expected.contains("?{") => self.makes_out(name, expected, &text),
             Some(text) => {
                 Err(format!("{name} hears other than it says\n  has  {expected}\n  hears {text}"))
             }
             None => Err(format!("{name} hears nothing\n  has  {expected}")),
         }
+    }
+
+    /// Takes what stands for `?{name}`, which a shard made, out of what was heard.
+    fn makes_out(&mut self, by: &str, expected: &str, heard: &str) -> Result<(), String> {
+        let (mut line, mut text) = (expected.to_owned(), heard);
+        while let Some((before, rest)) = line.split_once("?{") {
+            let (name, behind) = rest.split_once('}').ok_or("a name has no end")?;
+            let made = text.strip_prefix(before).and_then(|text| text.get(..SID_CHARS));
+            let Some(made) = made else { break };
+            text = &text[before.len() + SID_CHARS..];
+            self.made.push((name.into(), made.into()));
+            line = behind.replace(&format!("?{{{name}}}"), made);
+        }
+        if line == text {
+            return Ok(());
+        }
+        Err(format!("{by} hears other than it says\n  has  {expected}\n  hears {heard}"))
     }
 
     /// That all that was heard is in the transcript.

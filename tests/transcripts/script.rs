@@ -13,8 +13,9 @@
 //! + 30 s                                time goes by; `ms` for milliseconds
 //! ```
 //!
-//! A line that begins with `#` is a comment. `@{ann}` stands for the id of her connection. Whatever
-//! is sent and not in the transcript fails it.
+//! A line that begins with `#` is a comment. `@{ann}` stands for the id of her connection, `?{x}` for
+//! a name that a shard made: where it is heard first, whatever is there. Whatever is sent and not in
+//! the transcript fails it.
 
 /// What one line says, after its names were filled in.
 #[derive(Debug)]

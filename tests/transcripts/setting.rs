@@ -17,11 +17,13 @@ pub struct Setting {
     subscriptions_max: Option<usize>,
     messages: Option<Bucket>,
     history: Vec<HistorySetting>,
+    test_notification: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { shards: 2, subscriptions_max: None, messages: None, history: Vec::new() }
+        let (subscriptions_max, messages, history) = Default::default();
+        Self { shards: 2, subscriptions_max, messages, history, test_notification: false }
     }
 }
 
@@ -40,6 +42,7 @@ impl Setting {
                 let amount = number(first)? as u32;
                 self.messages = Some(Bucket::new(amount, number(second)?));
             }
+            "test_notification" => self.test_notification = true,
             "history" => self.history.push(HistorySetting {
                 topic: first.into(),
                 size: number(second)? as usize,
@@ -63,6 +66,8 @@ pub fn policy(setting: &Setting) -> Policy {
         Endpoint::new("/channels", Dialect::Channels, true, none()),
         Endpoint::new("/ws/admin", Dialect::Admin, true, none()),
         Endpoint::new("/echo", Dialect::Echo, false, Rules::open()),
+        Endpoint::new("/socket.io/", Dialect::SocketIo, true, defaults(DialectRules::SocketIo)),
+        Endpoint::new("/open.io/", Dialect::SocketIo, false, defaults(DialectRules::SocketIo)),
     ]);
     let settings = TokenSettings { secret: Some(SECRET.into()), ..TokenSettings::default() };
     policy.verifier = Some(Verifier::new(&settings).expect("a secret is enough"));
@@ -71,6 +76,7 @@ pub fn policy(setting: &Setting) -> Policy {
     }
     policy.rate.messages = setting.messages;
     policy.history.clone_from(&setting.history);
+    policy.socketio.test_notification = setting.test_notification;
     policy
 }
 
