@@ -51,10 +51,21 @@ class Relay {
     far.pipe(near);
   }
 
-  // Cuts every connection; with `shut` it takes no new one before `reopen`.
-  cut({ shut = false } = {}) {
-    this.#shut = shut;
+  // Cuts every connection and takes no new one before `reopen`.
+  cut() {
+    this.#shut = true;
     for (const pair of this.#pairs) pair.forEach((socket) => socket.destroy());
+  }
+
+  // The same on the client's side alone: the broker hears nothing of it, and is not read any more.
+  vanish() {
+    this.#shut = true;
+    for (const [near, far] of this.#pairs) {
+      near.removeAllListeners('close').unpipe(far);
+      near.on('error', () => {}).destroy();
+      far.unpipe(near);
+      far.pause();
+    }
   }
 
   // Takes connections again, and leads them to this broker if one is given.
@@ -64,7 +75,7 @@ class Relay {
   }
 
   close() {
-    this.cut({ shut: true });
+    this.cut();
     this.#server.close();
   }
 }

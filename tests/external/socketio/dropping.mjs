@@ -14,7 +14,7 @@ export default async function dropping(broker, kind) {
     await it.join('before');
     const { id } = it;
     // Between two polls there is nothing to cut.
-    way.cut({ shut: true });
+    way.cut();
     must(/^transport (close|error)$/.test(await it.disconnected()), 'another reason');
     way.reopen();
     await it.back();
@@ -33,7 +33,7 @@ export default async function dropping(broker, kind) {
     const done = [];
     for (let n = 0; n < 100; n += 1) {
       it.socket.emit('message', { room: 'cut', content: n }, (answer) => answer.success && done.push(n));
-      if (n === 50) await it.expect('message').then(() => way.cut({ shut: true }));
+      if (n === 50) await it.expect('message').then(() => way.cut());
     }
     await it.disconnected();
     way.reopen();

@@ -2,7 +2,7 @@
 // that was cut finds its id, its rooms and what it missed; older ones come back as new sockets.
 
 import { check, must, same, until } from '../lib/checks.mjs';
-import { publish } from '../lib/http.mjs';
+import { get, publish, settled } from '../lib/http.mjs';
 import { relay } from '../lib/relay.mjs';
 import { COMES_BACK, open } from './clients.mjs';
 
@@ -17,10 +17,14 @@ async function behind(broker, kind, user, namespace) {
   return { way, it: await open(way, kind, user, { namespace, ...COMES_BACK }) };
 }
 
-// Cuts it, does something while it is away, and lets it come back.
-async function away(way, it, meanwhile) {
-  way.cut({ shut: true });
+const connections = async (broker) => (await get(broker, '/ready')).json.websocket.connections;
+
+// Cuts it, does something when the broker has noticed, and lets it come back.
+async function away(broker, way, it, meanwhile) {
+  const before = await connections(broker);
+  way.cut();
   await it.disconnected();
+  await settled(broker, before - 1);
   await meanwhile();
   way.reopen();
   return it.back();
@@ -38,7 +42,7 @@ export default async function recovery(broker, kind) {
     same(await it.expect('message'), 'seen');
     const { id } = it;
     for (let round = 0; round < 3; round += 1) {
-      const { recovered } = await away(way, it, async () => {
+      const { recovered } = await away(broker, way, it, async () => {
         for (let n = 0; n < MISSED; n += 1) await publish(broker, { topic: 'kept', data: n });
       });
       same([recovered, it.id], [true, id], 'recovered, id');
@@ -55,7 +59,7 @@ export default async function recovery(broker, kind) {
     await publish(broker, { topic: 'calm', data: 1 });
     same(await it.expect('message'), 1);
     for (let round = 0; round < 3; round += 1) {
-      same((await away(way, it, async () => {})).recovered, true, 'recovered');
+      same((await away(broker, way, it, async () => {})).recovered, true, 'recovered');
     }
     await it.quiet();
     await publish(broker, { topic: 'calm', data: 2 });
@@ -65,7 +69,7 @@ export default async function recovery(broker, kind) {
     const { way, it } = await behind(broker, kind, 'ann');
     const bob = await open(broker, kind, 'bob');
     const { id } = it;
-    const { recovered } = await away(way, it, () => bob.ask('message', { to: id, content: 'missed' }));
+    const { recovered } = await away(broker, way, it, () => bob.ask('message', { to: id, content: 'missed' }));
     same([recovered, it.id], [true, id], 'recovered, id');
     same((await it.expect('message')).content, 'missed');
     await it.quiet();
@@ -75,7 +79,7 @@ export default async function recovery(broker, kind) {
     await it.join('bytes-kept');
     const bob = await open(broker, kind, 'bob');
     await bob.join('bytes-kept');
-    const { recovered } = await away(way, it, async () => {
+    const { recovered } = await away(broker, way, it, async () => {
       await bob.ask('message', { room: 'bytes-kept', content: Buffer.from([0, 1, 255]) });
       await publish(broker, { topic: 'bytes-kept', eventType: 'news', data: [1] });
     });
@@ -87,7 +91,7 @@ export default async function recovery(broker, kind) {
     const { way, it } = await behind(broker, kind, 'ann');
     for (const room of ['left-behind', 'stays']) await it.join(room);
     await it.leave('left-behind');
-    await away(way, it, async () => {
+    await away(broker, way, it, async () => {
       for (const topic of ['left-behind', 'elsewhere', 'stays']) await publish(broker, { topic, data: topic });
     });
     same(await it.expect('message'), 'stays');
@@ -104,11 +108,29 @@ export default async function recovery(broker, kind) {
     must(!recovered && it.id !== id, 'recovered');
     await until(async () => (await publish(broker, { topic: 'meant', data: 1 })).json.delivered === 0, 'its leaving');
   });
-  await check('two at once, each with its own', async () => {
+  await check('back before the broker has noticed that it was gone: recovered', async () => {
+    const { way, it } = await behind(broker, kind, 'ann');
+    await it.join('unnoticed');
+    const { id } = it;
+    way.vanish();
+    await it.disconnected();
+    way.reopen();
+    const { recovered } = await it.back();
+    same([recovered, it.id], [true, id], 'recovered, id');
+    await publish(broker, { topic: 'unnoticed', data: 1 });
+    same(await it.expect('message'), 1);
+    await it.quiet();
+  });
+  await check('four at once, each with its own', async () => {
     const all = await Promise.all(['ann', 'bob', 'cal', 'dan'].map((user) => behind(broker, kind, user)));
     for (const [n, { it }] of all.entries()) await it.join(`own-${n}`);
-    await Promise.all(all.map(({ way, it }, n) => away(way, it, () => publish(broker, { topic: `own-${n}`, data: n }))));
+    for (const { way } of all) way.cut();
+    for (const { it } of all) await it.disconnected();
+    await settled(broker);
+    for (let n = 0; n < all.length; n += 1) await publish(broker, { topic: `own-${n}`, data: n });
+    for (const { way } of all) way.reopen();
     for (const [n, { it }] of all.entries()) {
+      await it.back();
       same(it.socket.recovered, true, 'recovered');
       same(await it.expect('message'), n);
       await it.quiet();
@@ -124,7 +146,7 @@ async function unharmed(broker, kind) {
     await publish(broker, { topic: 'old', data: 1 });
     same(await it.expect('message'), 1);
     const { id } = it;
-    await away(way, it, () => publish(broker, { topic: 'old', data: 'missed' }));
+    await away(broker, way, it, () => publish(broker, { topic: 'old', data: 'missed' }));
     must(it.id !== id, 'the same id');
     await it.quiet();
     same(await it.join('old'), 1, 'members');

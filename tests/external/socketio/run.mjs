@@ -15,6 +15,10 @@ import recovery from './recovery.mjs';
 import rooms from './rooms.mjs';
 import settings from './settings.mjs';
 
+// With it on every event carries one more argument: nothing else may be different. A client that
+// was cut between two polls is missed by the heartbeat alone.
+const RECOVERING = { socketio: { recovery_ms: 120_000, ping_interval_ms: 1_000, ping_timeout_ms: 1_000 } };
+
 const PARTS = {
   async clients() {
     for (const kind of KINDS) {
@@ -25,10 +29,9 @@ const PARTS = {
     }
     await withBroker('older', {}, older);
   },
-  // With it on every event carries one more argument: nothing else may be different.
   async recovery() {
     for (const kind of KINDS) {
-      await withBroker(`${kind.name}, recovery`, { socketio: { recovery_ms: 120_000 } }, async (broker) => {
+      await withBroker(`${kind.name}, recovery`, RECOVERING, async (broker) => {
         for (const session of [recovery, rooms, binary, gateway]) await session(broker, kind);
       });
     }

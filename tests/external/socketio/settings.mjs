@@ -12,8 +12,8 @@ export default async function settings() {
     join_room: 'enter',
     room_joined: 'entered',
     message: 'chat',
-    'board.move': 'board.move',
-    'cursor.set': 'cursor',
+    board_move: 'board_move',
+    cursor_set: 'cursor',
   };
   await withBroker('renamed events', { 'socketio.events': names }, async (broker) => {
     await check('in and out by the other name, the old ones unknown', async () => {
@@ -39,11 +39,11 @@ export default async function settings() {
         all.push(it);
       }
       const [ann, bob, eve] = all;
-      ann.emit('board.move', 'board', { x: 1 });
-      same(await bob.expect('board.move'), { x: 1 });
-      ann.emit('cursor.set', 'board', [1, 2]);
+      ann.emit('board_move', 'board', { x: 1 });
+      same(await bob.expect('board_move'), { x: 1 });
+      ann.emit('cursor_set', 'board', [1, 2]);
       same(await bob.expect('cursor'), [1, 2]);
-      eve.emit('board.move', 'board', { x: 2 });
+      eve.emit('board_move', 'board', { x: 2 });
       same((await eve.expect('error')).code, 'AUTHORIZATION_FAILED');
       for (const it of all) await it.quiet();
     });

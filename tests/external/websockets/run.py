@@ -8,10 +8,13 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from checks import check, finish, same
+sys.path.append(str(Path(__file__).parents[1] / "lib"))
+
+from checks import Checks, same
 from client import URL, connect, dial, token
 
 CLIENTS = 100
@@ -162,6 +165,7 @@ async def many_clients():
 
 
 async def main():
+    checks = Checks("websockets")
     for name, run in {
         "token by header, query and subprotocol": carriers,
         "a bad token at connect is HTTP 401": bad_token,
@@ -176,8 +180,8 @@ async def main():
         "too large when inflated is 1009": too_large,
         f"{CLIENTS} clients at once, 10 of them publishing": many_clients,
     }.items():
-        await check(name, run)
-    return finish()
+        await checks.check(name, run)
+    return checks.finish()
 
 
 if __name__ == "__main__":
