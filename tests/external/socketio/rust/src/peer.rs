@@ -1,19 +1,46 @@
 //! One socket of `rust_socketio` with what it hears in a queue, and the broker's HTTP side.
+//!
+//! It is the crate's asynchronous client: over WebSocket the synchronous one stalls as soon as it
+//! emits while it listens, whatever the server.
 
 use std::env;
 use std::process::Command;
-use std::sync::mpsc::{channel, Receiver};
+use std::future::{ready, Future};
+use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use reqwest::blocking::Client as Http;
-use rust_socketio::client::Client;
-use rust_socketio::{ClientBuilder, Event, Payload, TransportType};
+use rust_socketio::asynchronous::{Client, ClientBuilder};
+use rust_socketio::{Event, Payload, TransportType};
 use serde_json::{json, Value};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::checks::{must, same, Done};
 
 /// How long something may take to be heard.
 const HEARD: Duration = Duration::from_secs(5);
+
+/// Where the clients live; the checks themselves wait outside.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("there are threads"));
+
+/// Waits for what a client does.
+fn wait<T>(what: impl Future<Output = Result<T, rust_socketio::Error>>) -> Result<T, String> {
+    RUNTIME.block_on(async {
+        match timeout(HEARD, what).await {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(_) => Err("the client is stuck".to_owned()),
+        }
+    })
+}
+
+/// Puts something into a queue to which nobody may be listening any more.
+fn tell<T: Send + 'static>(queue: &Sender<T>, what: T) -> BoxFuture<'static, ()> {
+    drop(queue.send(what));
+    ready(()).boxed()
+}
 
 /// How it connects.
 pub struct Options {
@@ -59,26 +86,24 @@ impl Peer {
     /// Begins to connect.
     pub fn dial(with: &Options, user: &str) -> Result<Peer, String> {
         let (sender, heard) = channel();
-        let tell = |name: &'static str| {
+        let named = |name: &'static str| {
             let sender = sender.clone();
-            // Nobody may be listening any more.
-            move |payload: Payload, _| drop(sender.send((name.to_owned(), value(payload))))
+            move |payload: Payload, _| tell(&sender, (name.to_owned(), value(payload)))
         };
         let any = sender.clone();
         let url = variable(if with.relayed { "SHARDWIRE_RELAY" } else { "SHARDWIRE_URL" });
         let token = with.token.clone().unwrap_or_else(|| token(user));
-        let client = ClientBuilder::new(url)
+        let builder = ClientBuilder::new(url)
             .namespace(with.namespace)
             .auth(json!({ "token": token }))
             .transport_type(with.transport.clone())
             .reconnect(with.relayed)
             .reconnect_delay(50, 100)
-            .on(Event::Connect, tell("connect"))
-            .on(Event::Close, tell("close"))
-            .on(Event::Error, tell("error"))
-            .on_any(move |event, payload, _| drop(any.send((event.to_string(), value(payload)))))
-            .connect()
-            .map_err(|error| format!("cannot connect: {error}"))?;
+            .on(Event::Connect, named("connect"))
+            .on(Event::Close, named("close"))
+            .on(Event::Error, named("error"))
+            .on_any(move |event, payload, _| tell(&any, (event.to_string(), value(payload))));
+        let client = wait(builder.connect()).map_err(|why| format!("cannot connect: {why}"))?;
         Ok(Peer { client, heard })
     }
 
@@ -100,29 +125,25 @@ impl Peer {
     }
 
     pub fn emit(&self, event: &str, argument: Value) -> Done {
-        self.client.emit(event, argument).map_err(|error| error.to_string())
+        wait(self.client.emit(event, argument))
     }
 
     /// Emits, and answers with what the acknowledgement brings.
     pub fn ask(&self, event: &str, argument: Value) -> Result<Value, String> {
-        self.asked(event, Payload::from(argument))
-    }
-
-    pub fn ask_bytes(&self, event: &str, bytes: &[u8]) -> Result<Value, String> {
-        self.asked(event, Payload::from(bytes.to_vec()))
-    }
-
-    fn asked(&self, event: &str, payload: Payload) -> Result<Value, String> {
         let (sender, answer) = channel();
-        self.client
-            .emit_with_ack(event, payload, HEARD, move |payload, _| drop(sender.send(value(payload))))
-            .map_err(|error| error.to_string())?;
+        let told = move |payload, _| tell(&sender, value(payload));
+        wait(self.client.emit_with_ack(event, argument, HEARD, told))?;
         let answer = answer.recv_timeout(HEARD).map_err(|_| format!("no acknowledgement of {event}"))?;
         // The client gives the acknowledgement's whole array.
         Ok(match answer {
             Value::Array(mut items) if items.len() == 1 => items.remove(0),
             other => other,
         })
+    }
+
+    /// Emits bytes, without asking: what this client calls an acknowledged one is another packet.
+    pub fn emit_bytes(&self, event: &str, bytes: &[u8]) -> Done {
+        wait(self.client.emit(event, Payload::from(bytes.to_vec())))
     }
 
     /// Joins a room, as it must be told; the number of members.
@@ -135,7 +156,7 @@ impl Peer {
 
     /// Nothing but the answer to this `ping` may be on its way.
     pub fn quiet(&self) -> Done {
-        self.client.emit("ping", Payload::Text(vec![])).map_err(|error| error.to_string())?;
+        wait(self.client.emit("ping", Payload::Text(vec![])))?;
         let (event, argument) = self.next("pong")?;
         // Without arguments it is a `message` to this client, with the name as its argument.
         must(event == "pong" || argument == "pong", || format!("pong expected, came {event} {argument}"))
@@ -145,7 +166,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         // It may be gone already.
-        let _ = self.client.disconnect();
+        let _ = wait(self.client.disconnect());
     }
 }
 
