@@ -18,6 +18,7 @@ mod fanout;
 pub mod history;
 mod hub;
 mod inquiry;
+mod intake;
 mod life;
 pub mod outbox;
 pub mod pages;
@@ -37,10 +38,10 @@ use std::sync::Arc;
 
 use crate::audience::Audience;
 use crate::auth::Asked;
-use crate::close::{Close, Refusal};
+use crate::close::Refusal;
 use crate::connection::ConnKey;
 use crate::interest::{Interest, OwnInterest, ShardSet};
-use crate::limits::{HELLO_MS, INFLATED_BYTES_KEPT, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
+use crate::limits::{HELLO_MS, MAILS_PER_TURN_MAX, READ_STEPS_MAX};
 use crate::mail::{Answer, QuestionTicket, Unanswered};
 use crate::mailbox::{Mailbox, Post};
 use crate::message::Publication;
@@ -48,19 +49,17 @@ use crate::metrics::ShardMetrics;
 use crate::query::Query;
 use crate::sid::Secrets;
 use crate::time::Now;
-use crate::wire::deflate::Inflater;
-use crate::wire::frame::{Decoder, Event, FrameBounds, Sender, Violation};
-use crate::wire::json::Scratch;
 
 use encoder::LANES;
 pub use hub::Arrival;
 use hub::Hub;
 pub use inquiry::Told;
+use intake::Intake;
 pub use outbox::{Port, Sent};
 pub use policy::{Bucket, Endpoint, Policy, Rate, SocketIoPolicy};
 use receipts::Receipts;
 pub use receipts::Settled;
-use slot::{Phase, Slots};
+use slot::Slots;
 use timers::{Tick, Wheel};
 
 /// What a shard is made of.
@@ -84,13 +83,6 @@ pub struct Parts {
     pub all_metrics: Arc<[Arc<ShardMetrics>]>,
     /// Where the secret parts of names come from.
     pub secrets: Box<dyn Secrets>,
-}
-
-/// The reading side: what decoding needs and keeps between messages.
-struct Intake {
-    scratch: Scratch,
-    inflater: Option<Inflater>,
-    inflated: Vec<u8>,
 }
 
 /// One shard.
@@ -139,8 +131,7 @@ impl Shard {
             policy,
             metrics,
         };
-        let intake = Intake { scratch: Scratch::default(), inflater: None, inflated: Vec::new() };
-        Self { intake, mailbox: Arc::clone(&mailboxes[usize::from(id)]), hub }
+        Self { intake: Intake::default(), mailbox: Arc::clone(&mailboxes[usize::from(id)]), hub }
     }
 
     /// Takes in a connection whose handshake is done.
@@ -159,70 +150,7 @@ impl Shard {
         bytes: &mut [u8],
         port: &mut impl Port,
     ) -> usize {
-        let Self { intake, hub, .. } = self;
-        let (conn, all) = (key.index, bytes.len());
-        let steps_max = hub.steps().saturating_add(hub.policy.read_steps_max);
-        let Some(slot) = hub.slots.get(key) else { return all };
-        match slot.phase {
-            Phase::Free | Phase::Open | Phase::Closing | Phase::Probing => {}
-            Phase::Guest | Phase::Ghost => unreachable!("it has no transport"),
-            Phase::Failing | Phase::Leaving | Phase::Finishing | Phase::Gone => return all,
-        }
-        if hub.waits(conn) {
-            return 0;
-        }
-        let Some(slot) = hub.slots.get(key) else { return all };
-        slot.heard = Tick::at_ms(now.mono_ms);
-        let bounds = FrameBounds {
-            message_bytes_max: hub.policy.message_bytes_max(slot.endpoint),
-            compression: slot.compression,
-            sender: Sender::Client,
-        };
-        let mut partial = slot.partial.take();
-        if std::mem::take(&mut slot.ping_sent) {
-            // The wheel stands at the time limit of that ping; the next ping may be due before.
-            hub.rearm(now, conn);
-        }
-        let mut decoder = Decoder::new(&mut partial, bytes, &bounds);
-        loop {
-            match decoder.next_event() {
-                Ok(None) => break,
-                Ok(Some(event)) => intake.take(hub, now, conn, event),
-                Err(violation) => {
-                    hub.fail(now, conn, violation.into(), port);
-                    return all;
-                }
-            }
-            if hub.outbox.is_full() {
-                hub.flush(now, port);
-            }
-            if hub.hand_socket(port).is_some() {
-                // What follows is the session's, and comes by its name.
-                break;
-            }
-            let Some(slot) = hub.slots.get(key) else { return all };
-            let phase = slot.phase;
-            let waits = hub.waits(conn);
-            match phase {
-                Phase::Failing => return all,
-                Phase::Leaving | Phase::Finishing => {
-                    if decoder.close_is_followed() {
-                        hub.goes_on(conn, port);
-                    }
-                    return all;
-                }
-                // What stands behind waits too.
-                _ if waits || hub.steps() > steps_max => break,
-                _ => {}
-            }
-        }
-        let taken = decoder.consumed();
-        if let Some(slot) = hub.slots.get(key) {
-            slot.partial = partial;
-        }
-        hub.metrics.bytes_received_total.add(taken as u64);
-        hub.metrics.reads_cut_total.add(u64::from(taken < all));
-        taken
+        self.intake.read(&mut self.hub, now, key, bytes, port)
     }
 
     /// The other side left or the socket failed: nobody finds it any more or says anything to it.
@@ -449,54 +377,5 @@ impl Shard {
     /// Whether the shard drains.
     pub fn is_draining(&self) -> bool {
         self.hub.gone_by.is_some()
-    }
-}
-
-impl Intake {
-    /// Takes one event of a connection's stream.
-    fn take(&mut self, hub: &mut Hub, now: Now, conn: u32, event: Event<'_>) {
-        match event {
-            // Not worth inflating: nobody listens any more.
-            Event::Message { .. }
-                if !matches!(hub.slots[conn].phase, Phase::Open | Phase::Probing) => {}
-            Event::Message { text, compressed: false, payload } => {
-                hub.on_message(now, conn, text, payload, &mut self.scratch);
-            }
-            Event::Message { text, compressed: true, payload } => {
-                match self.inflate(hub, conn, text, payload) {
-                    Ok(()) => {
-                        hub.on_message(now, conn, text, &self.inflated, &mut self.scratch);
-                    }
-                    Err(close) => hub.begin_close(now, conn, close),
-                }
-                self.inflated.clear();
-                self.inflated.shrink_to(INFLATED_BYTES_KEPT);
-            }
-            Event::Ping(payload) => hub.on_ping(now, conn, payload),
-            Event::Pong(_) => {}
-            Event::Close { code, .. } => hub.on_close(now, conn, code),
-        }
-    }
-
-    /// Carries out the requests whose answers have come.
-    fn go_on(&mut self, hub: &mut Hub, now: Now, port: &mut impl Port) {
-        while let Some(key) = hub.asking.answered() {
-            hub.go_on(now, key, &mut self.scratch);
-            if hub.outbox.is_full() {
-                hub.flush(now, port);
-            }
-        }
-    }
-
-    fn inflate(&mut self, hub: &Hub, conn: u32, text: bool, payload: &[u8]) -> Result<(), Close> {
-        hub.metrics.decompressions_total.add(1);
-        let inflater = self.inflater.get_or_insert_with(Inflater::new);
-        let max = hub.policy.message_bytes_max(hub.slots[conn].endpoint);
-        self.inflated.clear();
-        inflater.inflate(payload, max, &mut self.inflated).map_err(Violation::from)?;
-        if text && simdutf8::basic::from_utf8(&self.inflated).is_err() {
-            return Err(Close::BadUtf8);
-        }
-        Ok(())
     }
 }

@@ -1,4 +1,5 @@
 //! Sockets that come to a shard: from its own HTTP, or from another shard's.
+//! Each gets its slot, and what came behind its handshake is read first.
 
 use super::Local;
 use crate::connection::ConnKey;
