@@ -47,6 +47,12 @@ impl Polls {
         }
     }
 
+    /// Answers what was asked last.
+    #[cfg(test)]
+    pub(super) fn reply_to_last(&self, reply: HttpReply) {
+        self.reply(self.last.get(), reply);
+    }
+
     /// Whether there is a session to be told.
     #[cfg(test)]
     pub(super) fn tells(&self) -> bool {
@@ -111,8 +117,9 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let polls = &self.local.polls;
         polls.waiting.borrow_mut().remove(&self.ticket);
-        // Also where it was answered and did not take that.
-        if let Some(sid) = self.ends {
+        // Also where records were on their way to it: they are lost. A refusal carries none.
+        let refused = matches!(self.reply.try_recv(), Ok(HttpReply::Bad(_) | HttpReply::NoRoom));
+        if let Some(sid) = self.ends.filter(|_| !refused) {
             polls.gone.borrow_mut().push((sid, self.ticket));
             self.local.wake.notify_one();
         }
