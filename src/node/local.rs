@@ -205,7 +205,7 @@ impl Local {
         let more_events = self.poll(shard, sockets, &mut ready);
         // After the wakes that this took from the kernel, so that none is for one left behind.
         for crossing in self.common.crossings[usize::from(self.id)].take() {
-            self.take_in(shard, sockets, &mut ready, now, crossing);
+            entering::take_in(shard, sockets, &mut ready, now, crossing);
         }
         ready.retain(|key| {
             // Asked each time: one connection's messages may be all that other shards can take.

@@ -29,7 +29,7 @@ impl Local {
             let shard = &mut *self.shard.borrow_mut();
             let sockets = &mut *self.sockets.borrow_mut();
             let ready = &mut *self.ready.borrow_mut();
-            self.take_in(shard, sockets, ready, clock::now(), crossing);
+            take_in(shard, sockets, ready, clock::now(), crossing);
             self.wake.notify_one();
             return;
         }
@@ -48,22 +48,21 @@ impl Local {
             }
         }
     }
+}
 
-    /// Takes in a WebSocket that is to take over from a session of this shard; closes it where that
-    /// has gone.
-    pub(super) fn take_in(
-        &self,
-        shard: &mut Shard,
-        sockets: &mut Sockets,
-        ready: &mut Vec<ConnKey>,
-        now: Now,
-        crossing: Crossing,
-    ) {
-        let Crossing { sid, arrival, wire, early } = crossing;
-        match shard.probe(now, sid, arrival) {
-            Some(key) => seat(shard, sockets, ready, now, key, wire, early),
-            None => wire.end(),
-        }
+/// Takes in a WebSocket that is to take over from a session of this shard; closes it where that
+/// has gone.
+pub(super) fn take_in(
+    shard: &mut Shard,
+    sockets: &mut Sockets,
+    ready: &mut Vec<ConnKey>,
+    now: Now,
+    crossing: Crossing,
+) {
+    let Crossing { sid, arrival, wire, early } = crossing;
+    match shard.probe(now, sid, arrival) {
+        Some(key) => seat(shard, sockets, ready, now, key, wire, early),
+        None => wire.end(),
     }
 }
 
