@@ -163,6 +163,8 @@ impl Hub {
         {
             (polling.probe, polling.noop_ms) = (None, None);
             self.metrics.upgrades_failed_total.add(1);
+            // Its ping may have waited: what is due is looked at anew.
+            self.wheel.set(carrier.index, Tick::at_ms(0));
         }
     }
 }
