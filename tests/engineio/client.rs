@@ -19,10 +19,13 @@ pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
 
 /// A node; `change` what it is started with.
 pub fn start(shards: u8, change: impl FnOnce(&mut Setup)) -> Node {
-    let policy = Policy::new(vec![
-        Endpoint::new("/ws", Dialect::Topics, false, Rules::open()),
-        Endpoint::new("/socket.io/", Dialect::SocketIo, false, Rules::open()),
-    ]);
+    // Messages come back as they were.
+    let engine = Endpoint {
+        engine_only: true,
+        ..Endpoint::new("/socket.io/", Dialect::SocketIo, false, Rules::open())
+    };
+    let policy =
+        Policy::new(vec![Endpoint::new("/ws", Dialect::Topics, false, Rules::open()), engine]);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut setup = Setup::bare(address, shards, policy);
     change(&mut setup);

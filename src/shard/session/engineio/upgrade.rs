@@ -9,7 +9,7 @@
 use crate::close::Close;
 use crate::connection::ConnKey;
 use crate::limits::CLOSE_WAIT_MS;
-use crate::polling::HttpReply;
+use crate::polling::{Fault, HttpReply};
 use crate::shard::encoder::lane_of;
 use crate::shard::hub::{Arrival, Hub};
 use crate::shard::outbox::{Droppable, Pending, Port, Unsent};
@@ -94,7 +94,12 @@ impl Hub {
             // It was just given up; or its client goes over with a post of its own unanswered.
             return self.fail_probe(now, conn);
         }
-        self.answer_poll(session, HttpReply::Body(NOOP.into()));
+        // One that came after `3probe` was sent behind this, and has overtaken it: the client polls
+        // no more by itself.
+        let is_late = self.polling_mut(session).is_some_and(|it| it.noop_ms.is_some());
+        let late = HttpReply::Bad(Fault::Request);
+        let reply = if is_late { late } else { HttpReply::Body(NOOP.into()) };
+        self.answer_poll(session, reply);
         let (lane, compression) = (self.slots[conn].lane, self.slots[conn].compression);
         let slot = &mut self.slots[session];
         (slot.lane, slot.compression) = (lane, compression);
