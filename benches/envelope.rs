@@ -1,4 +1,5 @@
-//! What reading and writing one envelope of the dialect `topics` costs, beside whole trees.
+//! What reading and writing one envelope of the dialects `topics` and `socketio` costs, beside whole
+//! trees.
 //!
 //! Before it measures it makes sure of the other cost: that in steady state a publish is read and a
 //! delivery written without one allocation.
@@ -14,6 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use shardwire::message::Publication;
 use shardwire::time::Timestamp;
 use shardwire::wire::json::Scratch;
+use shardwire::wire::socketio::{self, Packet};
 use shardwire::wire::topics::{self, Command};
 
 /// 201 bytes, most of them in one string.
@@ -23,6 +25,13 @@ const PUBLISH: &str = r#"{"type":"message","topic":"tenant.acme.orders.created",
 /// About the same with a number that simd-json refuses.
 const BIG_NUMBER: &str = r#"{"type":"message","topic":"tenant.acme.orders.created","data":{"orderId":123456789012345678901234567890,"items":[{"sku":"A-1","n":2}],"total":49.95,"currency":"EUR"},"metadata":{"trace":"4bf92f3577"}}"#;
 const SUBSCRIBE: &str = r#"{"type":"subscribe","id":17,"topic":"tenant.acme.orders.**"}"#;
+
+/// 201 bytes: one argument, as the room server's clients send it.
+const EVENT: &str = r#"217["message",{"room":"tenant.acme.orders","from":"user-42","type":"order","content":{"orderId":1234567890,"items":[{"sku":"A-1","n":2},{"sku":"B-22","n":1}],"total":49.95,"currency":"EUR","note":""}}]"#;
+/// 201 bytes in several arguments, whose ends are to be looked for.
+const EVENT_OF_MANY: &str = r#"217["message",{"room":"tenant.acme.orders","from":"user-42"},1234567890,[{"sku":"A-1","n":2},{"sku":"B-22","n":1}],{"total":49.95,"currency":"EUR"},true,{"note":"the quick brown fox jumps at it"},null]"#;
+/// 201 bytes with two attachments to follow.
+const BINARY_EVENT: &str = r#"52-17["message",{"room":"tenant.acme.orders","from":"user-42","type":"order","content":[{"_placeholder":true,"num":0},{"name":"scan of the signed order","bytes":{"_placeholder":true,"num":1}},"EURO"]}]"#;
 
 /// The system's allocator, counting this thread's calls.
 struct Counting;
@@ -85,6 +94,18 @@ fn publication(scratch: &mut Scratch) -> Publication<'_> {
     }
 }
 
+/// Reads an event of Socket.IO and each of its arguments; gives their bytes.
+fn event_bytes(text: &str, scratch: &mut Scratch) -> usize {
+    let Ok(Packet::Event { args, attachments, .. }) = socketio::decode(text, scratch) else {
+        panic!("the packet is an event");
+    };
+    if attachments > 0 {
+        let found = socketio::placeholders(args.raw(), attachments);
+        assert!(found.is_ok_and(|found| found.len() == usize::from(attachments)));
+    }
+    args.iter().map(|arg| arg.raw.len()).sum()
+}
+
 fn steady_state_allocates_nothing() {
     let mut scratch = Scratch::default();
     let mut out = Vec::new();
@@ -92,9 +113,13 @@ fn steady_state_allocates_nothing() {
         for text in [FLAT, PUBLISH, BIG_NUMBER, SUBSCRIBE] {
             assert!(topics::decode(text, &mut scratch).is_ok());
         }
+        for text in [EVENT, EVENT_OF_MANY, BINARY_EVENT] {
+            assert!(event_bytes(text, &mut scratch) > 100);
+        }
         let publication = publication(&mut scratch);
         out.clear();
         topics::delivery(&mut out, &publication, &publication.at.rfc3339());
+        socketio::delivery(&mut out, "/", "message", &publication, Some("k3v9-z7"));
     };
     round();
     assert_eq!(allocations(|| (0..100).for_each(|_| round())), 0, "allocations in steady state");
@@ -102,6 +127,7 @@ fn steady_state_allocates_nothing() {
 
 fn envelope(c: &mut Criterion) {
     assert_eq!((FLAT.len(), PUBLISH.len()), (201, 201));
+    assert!([EVENT, EVENT_OF_MANY, BINARY_EVENT].iter().all(|text| text.len() == 201));
     steady_state_allocates_nothing();
 
     let mut scratch = Scratch::default();
@@ -115,6 +141,13 @@ fn envelope(c: &mut Criterion) {
         decode.bench_function(name, |b| {
             b.iter(|| topics::decode(black_box(text), &mut scratch).is_ok());
         });
+    }
+    for (name, text) in [
+        ("socketio/event", EVENT),
+        ("socketio/event_of_many", EVENT_OF_MANY),
+        ("socketio/event_with_placeholders", BINARY_EVENT),
+    ] {
+        decode.bench_function(name, |b| b.iter(|| event_bytes(black_box(text), &mut scratch)));
     }
     let mut copy = Vec::new();
     decode.bench_function("publish_201B/simd_json_owned_value", |b| {
@@ -136,6 +169,13 @@ fn envelope(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             topics::delivery(&mut out, black_box(&publication), &at_text);
+            out.len()
+        });
+    });
+    c.bench_function("encode/socketio/delivery", |b| {
+        b.iter(|| {
+            out.clear();
+            socketio::delivery(&mut out, "/", "message", black_box(&publication), None);
             out.len()
         });
     });

@@ -9,6 +9,7 @@
 use crate::close::Close;
 use crate::connection::ConnKey;
 use crate::limits::{CLOSE_WAIT_MS, ENDS_PER_TURN_MAX};
+use crate::shard::encoder::POLLING;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::{Droppable, Port};
 use crate::shard::role::Role;
@@ -223,6 +224,9 @@ impl Hub {
         let slot = &mut self.slots[conn];
         if slot.phase == Phase::Leaving {
             slot.phase = Phase::Finishing;
+        }
+        if self.slots[conn].lane == POLLING {
+            return self.give_up_polling(conn);
         }
         let mut farewell = Vec::new();
         self.put_farewell(&mut farewell, conn, Close::SlowConsumer);

@@ -70,7 +70,7 @@ impl Intake {
             if hub.outbox.is_full() {
                 hub.flush(now, port);
             }
-            if hub.hand_socket(port).is_some() {
+            if hub.hand_socket(now, port).is_some() {
                 // What follows is the session's, and comes by its name.
                 break;
             }

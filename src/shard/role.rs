@@ -69,6 +69,9 @@ pub(in crate::shard) struct Polling {
     pub input: Option<Input>,
     /// The slot of a WebSocket that wants to take over.
     pub probe: Option<u32>,
+    /// The session is over: what is said once all that is queued has gone, by a poll of its own.
+    /// Clients carry out what a body holds behind its end, if that stands in the same one.
+    pub last: Option<u8>,
     /// When the poll that waits meanwhile is ended, in monotonic milliseconds.
     pub noop_ms: Option<u64>,
 }

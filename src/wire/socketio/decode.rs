@@ -5,7 +5,7 @@
 //! acknowledgements without an array, lone surrogates. Blanks around the JSON are JSON's own.
 
 use super::{
-    ACK, Args, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Malformed, Packet, ROOT,
+    ACK, Args, Auth, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Malformed, Packet, ROOT,
     is_reserved,
 };
 use crate::limits::{ACK_ID_MAX, ATTACHMENTS_MAX};
@@ -78,12 +78,13 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), Malformed> {
 }
 
 /// What a client says of itself: an object, or nothing.
-fn auth<'a>(text: &'a str, scratch: &mut Scratch) -> Result<Option<&'a str>, Malformed> {
-    let trimmed = trim(text);
-    if trimmed.is_empty() {
+fn auth<'a>(text: &'a str, scratch: &'a mut Scratch) -> Result<Option<Auth<'a>>, Malformed> {
+    let raw = trim(text);
+    if raw.is_empty() {
         return Ok(None);
     }
-    scratch.read(trimmed).map(|_| Some(trimmed)).map_err(|_| Malformed)
+    let (object, _) = scratch.read(raw).map_err(|_| Malformed)?;
+    Ok(Some(Auth { object, raw }))
 }
 
 fn split_digits(text: &str) -> (&str, &str) {

@@ -21,7 +21,7 @@ pub use encode::{ack, connect_error, connected, delivery, disconnect, event, roo
 pub use names::{is_reserved, is_unsayable};
 pub use placeholders::{Placeholder, inline, placeholders};
 
-use crate::wire::json::{Array, Items};
+use crate::wire::json::{Array, Items, Members, Object};
 
 /// The namespace of a packet that names none.
 pub const ROOT: &str = "/";
@@ -50,8 +50,8 @@ pub enum Packet<'a> {
     Connect {
         /// Begins with a slash; any text without comma and control characters.
         nsp: &'a str,
-        /// A JSON object as written.
-        auth: Option<&'a str>,
+        /// What the client says of itself, if anything.
+        auth: Option<Auth<'a>>,
     },
     /// Be one no longer.
     Disconnect {
@@ -82,6 +82,31 @@ pub enum Packet<'a> {
         /// A JSON array as written.
         args: &'a str,
     },
+}
+
+/// What a client says of itself as it connects: a JSON object.
+#[derive(Debug)]
+pub struct Auth<'a> {
+    object: Object<'a>,
+    raw: &'a str,
+}
+
+impl<'a> Auth<'a> {
+    /// The object as written.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// Its members in their order, duplicates included.
+    pub fn members(&self) -> Members<'_, 'a> {
+        self.object.members()
+    }
+
+    /// The string, decoded, under this key; of equal keys the last one counts, as in JavaScript.
+    /// Linear in the number of members.
+    pub fn string(&self, key: &str) -> Option<&'a str> {
+        self.members().filter(|member| member.key == key).last()?.value.string()
+    }
 }
 
 /// The arguments of an event.

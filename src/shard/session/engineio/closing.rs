@@ -7,7 +7,6 @@
 use crate::close::Close;
 use crate::limits::{POLL_CLOSE_MS, TICK_MS};
 use crate::polling::{Fault, HttpReply};
-use crate::shard::encoder::POLLING;
 use crate::shard::ends::End;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::{Droppable, Port};
@@ -15,7 +14,6 @@ use crate::shard::role::{Role, Transport};
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;
 use crate::time::Now;
-use crate::wire::engineio::{self as dialect, Packet};
 use crate::wire::frame;
 
 use super::polling::{CLOSED, NOOP};
@@ -45,8 +43,7 @@ impl Hub {
             self.slots[conn].phase = Phase::Gone;
             self.end_soon(conn, End::Cut);
         } else {
-            self.queue_engine(conn, &Packet::Close);
-            self.close_poll_by(now, conn, POLL_CLOSE_MS);
+            self.close_poll_by(now, conn, CLOSED[0], POLL_CLOSE_MS);
         }
     }
 
@@ -64,16 +61,20 @@ impl Hub {
             self.end_soon(conn, End::Cut);
         } else {
             // The poll that it sent beside may have been brought here more slowly.
-            self.queue_engine(conn, &Packet::Noop);
-            self.close_poll_by(now, conn, 2 * TICK_MS);
+            self.close_poll_by(now, conn, NOOP[0], 2 * TICK_MS);
         }
     }
 
-    fn close_poll_by(&mut self, now: Now, conn: u32, ms: u64) {
+    /// Has a session's client told that it is over, by a poll of its own behind all that is queued.
+    fn close_poll_by(&mut self, now: Now, conn: u32, last: u8, ms: u64) {
         let by = Tick::at_ms(now.mono_ms).plus_ms(ms);
         let slot = &mut self.slots[conn];
         slot.phase = Phase::Closing;
         slot.go_by = Some(self.gone_by.map_or(by, |gone| gone.min(by)));
+        if let Some(polling) = self.polling_mut(conn) {
+            polling.last = Some(last);
+        }
+        self.outbox.mark_dirty(conn);
         self.rearm(now, conn);
     }
 
@@ -122,12 +123,22 @@ impl Hub {
         port.discard(conn);
     }
 
+    /// Gives a polling session up: what waits for it is dropped, and the next poll is its last.
+    pub(in crate::shard) fn give_up_polling(&mut self, conn: u32) {
+        if let Some(mut backlog) = self.slots[conn].backlog.take() {
+            self.metrics.outbox_bytes.sub(backlog.bytes() as u64);
+            self.metrics.outbox_connections.sub(1);
+            self.metrics.dropped_disconnect_total.add(backlog.cut());
+        }
+        if let Some(polling) = self.polling_mut(conn) {
+            polling.last = Some(CLOSED[0]);
+        }
+        self.outbox.mark_dirty(conn);
+    }
+
     /// The last that a connection hears which is given up.
     pub(in crate::shard) fn put_farewell(&self, out: &mut Vec<u8>, conn: u32, close: Close) {
         match self.slots.role(conn) {
-            Some(_) if self.slots[conn].lane == POLLING => {
-                dialect::put_record(out, &Packet::Close);
-            }
             Some(_) => super::put_close(out, close),
             None => frame::put_close(out, Some(close.code()), close.reason()),
         }

@@ -36,7 +36,8 @@ impl Hub {
         let polling = if is_session { self.polling_mut(conn) } else { None };
         let is_polling = polling.is_some();
         let reply = match (asked, self.phase_of(conn)) {
-            (Asked::Gone, _) => return self.on_poll_gone(conn, is_polling, answer),
+            (Asked::Gone, _) if is_session => return self.on_poll_gone(conn, answer),
+            (Asked::Gone, _) => return,
             (_, phase) if !is_session || !matches!(phase, Phase::Open | Phase::Closing) => {
                 HttpReply::Bad(Fault::Session)
             }
@@ -44,7 +45,11 @@ impl Hub {
             (Asked::Look, Phase::Open) => HttpReply::Taken,
             (_, _) if !is_polling => HttpReply::Bad(Fault::Request),
             (Asked::Poll, _) => return self.on_poll(now, conn, answer),
-            (Asked::Look, _) | (Asked::Post(_), Phase::Closing) => HttpReply::Bad(Fault::Session),
+            (Asked::Look, _) => HttpReply::Bad(Fault::Session),
+            (Asked::Post(body), Phase::Closing) => {
+                self.on_late_post(conn, &body);
+                HttpReply::Taken
+            }
             (Asked::Post(body), _) => return self.on_post(now, conn, body, answer),
         };
         self.answer_http(answer, reply);
@@ -98,13 +103,27 @@ impl Hub {
         }
     }
 
-    /// Who polled went away: what would have gone to it may be lost, so the session is.
-    fn on_poll_gone(&mut self, conn: u32, is_polling: bool, answer: Receipt) {
-        let waits = is_polling && self.polling(conn).is_some_and(|it| it.poll == Some(answer));
-        if waits && let Some(polling) = self.polling_mut(conn) {
+    /// Who polled went away before it had its answer: what went to it is lost, or would have been,
+    /// so the session is.
+    fn on_poll_gone(&mut self, conn: u32, answer: Receipt) {
+        let Some(polling) = self.polling_mut(conn) else { return };
+        if polling.poll == Some(answer) {
             polling.poll = None;
             self.metrics.polls_waiting.sub(1);
+        }
+        if matches!(self.slots[conn].phase, Phase::Open | Phase::Closing) {
             self.hang_up(conn);
+        }
+    }
+
+    /// A client still says something while it is told that its session is over; it may be that it
+    /// has understood.
+    fn on_late_post(&mut self, conn: u32, body: &[u8]) {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        if dialect::records(text).any(|record| matches!(record, Ok(Packet::Close))) {
+            self.answer_poll(conn, HttpReply::Body(NOOP.into()));
+            self.slots[conn].phase = Phase::Gone;
+            self.end_soon(conn, End::Cut);
         }
     }
 
@@ -241,7 +260,7 @@ impl Hub {
             return;
         }
         if chain.is_empty() && slot.backlog.is_none() {
-            return;
+            return self.say_last(conn);
         }
         let backlog = slot.backlog.as_deref_mut();
         let waiting = backlog.as_deref().map_or(0, Backlog::bytes);
@@ -259,10 +278,14 @@ impl Hub {
         if unsent.outcome == Flushed::Kept {
             self.keep(now, conn, &unsent);
         }
-        let is_empty = self.slots[conn].backlog.is_none();
         self.resume_input(conn);
-        // The body that was to tell it has.
-        if is_empty && self.slots[conn].phase == Phase::Closing {
+    }
+
+    /// Ends a session whose client has heard all and polls once more.
+    fn say_last(&mut self, conn: u32) {
+        let last = self.polling(conn).and_then(|it| it.last);
+        if let Some(last) = last.filter(|_| self.slots[conn].phase == Phase::Closing) {
+            self.answer_poll(conn, HttpReply::Body(vec![last]));
             self.slots[conn].phase = Phase::Gone;
             self.end_soon(conn, End::Cut);
         }

@@ -118,15 +118,27 @@ impl Hub {
     }
 
     /// Moves the socket of a WebSocket that has taken over; gives the session.
-    pub(in crate::shard) fn hand_socket(&mut self, port: &mut impl Port) -> Option<ConnKey> {
+    pub(in crate::shard) fn hand_socket(
+        &mut self,
+        now: Now,
+        port: &mut impl Port,
+    ) -> Option<ConnKey> {
         let (conn, carrier) = self.switched.take()?;
-        // What it was told itself comes before what the session has.
-        let chain = std::mem::replace(&mut self.slots[conn].pending, Pending::NOTHING);
-        debug_assert!(chain.is_empty() || self.slots[conn].backlog.is_none());
+        // What it was told itself, in the same read, comes before what the session has.
+        self.flush_one(now, conn, port);
+        if self.slots[conn].phase == Phase::Free {
+            // It died of that.
+            self.hang_up(carrier.index);
+            return Some(carrier);
+        }
+        let is_out = self.slots[conn].backlog.is_none();
         port.rebind(conn, carrier);
         self.wheel.cancel(conn);
         self.slots.remove(conn);
-        if self.slots[carrier.index].backlog.is_some() {
+        if !is_out {
+            // Half a packet is with the client, and nothing can follow it.
+            self.hang_up(carrier.index);
+        } else if self.slots[carrier.index].backlog.is_some() {
             self.writable(carrier.index, port);
         }
         Some(carrier)

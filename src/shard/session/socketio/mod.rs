@@ -140,7 +140,10 @@ impl Hub {
     ) {
         let bytes = text.len() + attachments.iter().map(|it| it.len()).sum::<usize>();
         match *packet {
-            Packet::Connect { nsp, auth } => self.connect(now, carrier, nsp, auth, bytes),
+            Packet::Connect { nsp, ref auth } => {
+                let auth = auth.as_ref().map(dialect::Auth::raw);
+                self.connect(now, carrier, nsp, auth, bytes);
+            }
             Packet::Disconnect { nsp } => {
                 if let Some((socket, _)) = self.socket_called(now, carrier, nsp) {
                     self.end_socket(socket);

@@ -43,6 +43,21 @@ fn connections_name_their_namespace_and_say_who_they_are() {
 }
 
 #[test]
+fn what_a_client_says_of_itself_can_be_looked_into() {
+    let mut scratch = Scratch::default();
+    let text = "0/ws,{\"token\":1,\"tok\\u0065n\":\"\\u0061\",\"pid\":\"p\",\"offset\":\"o\",\"offset\":2}";
+    let Ok(Packet::Connect { auth: Some(auth), .. }) = decode(text, &mut scratch) else {
+        panic!("{text}");
+    };
+    assert_eq!(auth.raw(), &text["0/ws,".len()..]);
+    assert_eq!(
+        ["token", "pid", "offset", "more"].map(|key| auth.string(key)),
+        [Some("a"), Some("p"), None, None]
+    );
+    assert_eq!(auth.members().count(), 5);
+}
+
+#[test]
 fn disconnections_say_nothing_more() {
     for (text, nsp) in [("1", "/"), ("1/custom", "/custom"), ("1/custom,", "/custom"), ("1/,", "/")]
     {

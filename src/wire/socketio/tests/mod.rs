@@ -24,7 +24,7 @@ fn read(text: &str) -> Result<Owned, Malformed> {
 
 fn read_with(text: &str, scratch: &mut Scratch) -> Result<Owned, Malformed> {
     Ok(match decode(text, scratch)? {
-        Packet::Connect { nsp, auth } => Owned::Connect(nsp.into(), auth.map(Into::into)),
+        Packet::Connect { nsp, auth } => Owned::Connect(nsp.into(), auth.map(|it| it.raw().into())),
         Packet::Disconnect { nsp } => Owned::Disconnect(nsp.into()),
         Packet::Ack { nsp, ack, attachments, args } => {
             Owned::Ack(nsp.into(), ack, attachments, args.into())

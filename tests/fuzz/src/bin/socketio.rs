@@ -64,7 +64,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn read(text: &str, scratch: &mut Scratch) -> Result<Owned, Malformed> {
     Ok(match socketio::decode(text, scratch)? {
-        Packet::Connect { nsp, auth } => Owned::Connect(nsp.into(), auth.map(Into::into)),
+        Packet::Connect { nsp, auth } => Owned::Connect(nsp.into(), auth.map(|it| it.raw().into())),
         Packet::Disconnect { nsp } => Owned::Disconnect(nsp.into()),
         Packet::Ack { nsp, ack, attachments, args } => {
             Owned::Ack(nsp.into(), ack, attachments, args.into())
