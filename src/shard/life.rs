@@ -51,6 +51,10 @@ impl Hub {
 
     /// Sets the wheel to the connection's nearest deadline.
     pub(super) fn rearm(&mut self, now: Now, conn: u32) {
+        if self.slots[conn].phase == Phase::Free {
+            // A further Socket.IO socket that ended meanwhile.
+            return;
+        }
         let due = self.deadline(now, conn);
         self.wheel.set(conn, due);
     }

@@ -286,12 +286,7 @@ impl Shard {
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let timers = self.hub.wheel.next().map(Tick::ms);
         let history = self.hub.history.sweep_due_ms();
-        let figures = if self.hub.has_operators_answers() {
-            // More than one turn takes up.
-            Some(0)
-        } else {
-            self.hub.operators.due_ms()
-        };
+        let figures = self.hub.operators_due_ms();
         let review = self.hub.review.is_on().then_some(0);
         let records = (!self.hub.inputs.is_empty() && !self.hub.post.congested()).then_some(0);
         let hello = self.hub.hello_due_ms();

@@ -48,10 +48,15 @@ impl Hub {
                 self.looked_at += members.len() as u64;
                 let mut disconnected = 0;
                 for conn in members {
-                    if self.slots[conn].phase == Phase::Open {
-                        self.close_with(now, conn, Close::Forced, (*code, reason));
-                        disconnected += 1;
+                    if !self.is_listed(conn) {
+                        continue;
                     }
+                    if self.socket(conn).is_some() {
+                        self.disconnect_socket(now, conn, Close::Forced);
+                    } else {
+                        self.close_with(now, conn, Close::Forced, (*code, reason));
+                    }
+                    disconnected += 1;
                 }
                 Found::Disconnected(disconnected)
             }
@@ -80,7 +85,7 @@ impl Hub {
         few.sort_unstable();
         let mut next = (end < places).then_some(end);
         let (mut items, mut bytes) = (Vec::new(), 0);
-        let is_open = |conn: &u32| *conn >= from && self.slots[*conn].phase == Phase::Open;
+        let is_open = |conn: &u32| *conn >= from && self.is_listed(*conn);
         for conn in few.into_iter().filter(is_open) {
             if items.len() == usize::from(limit) || bytes > LIST_BYTES_MAX {
                 next = Some(conn);
@@ -94,6 +99,13 @@ impl Hub {
         }
         self.looked_at += looked_at;
         Found::Connections { items, next }
+    }
+
+    /// Whether a slot is a connection's that is found: of Socket.IO each socket is one, and an engine
+    /// by itself is none.
+    fn is_listed(&self, conn: u32) -> bool {
+        let is_other = self.slots.role(conn).is_none() && self.slots[conn].phase == Phase::Open;
+        is_other || self.is_connected(conn)
     }
 
     /// Whether a connection is of a user or tenant.

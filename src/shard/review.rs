@@ -85,12 +85,12 @@ impl Hub {
         while self.review.next < last && steps < REVIEW_STEPS_PER_TURN {
             let conn = self.review.next;
             self.review.next += 1;
-            if self.slots[conn].phase != Phase::Open {
+            if !matches!(self.slots[conn].phase, Phase::Open | Phase::Guest) {
                 continue;
             }
             steps += self.topics.subscription_count(conn);
             self.hold_against_settings(now, conn);
-            if self.slots[conn].phase == Phase::Open {
+            if matches!(self.slots[conn].phase, Phase::Open | Phase::Guest) {
                 self.withdraw_forbidden(now, conn, true);
                 self.rearm(now, conn);
             }
@@ -106,14 +106,15 @@ impl Hub {
     /// Closes a connection that the settings do not let in any more.
     pub(super) fn hold_against_settings(&mut self, now: Now, conn: u32) {
         let slot = &self.slots[conn];
-        if slot.phase != Phase::Open {
+        if !matches!(slot.phase, Phase::Open | Phase::Guest) {
             return;
         }
         if let Some(close) = objection(&self.policy, slot) {
             if close == Close::TokenExpired {
                 self.tell(now, conn, Notice::AuthExpired);
             }
-            self.begin_close(now, conn, close);
+            // Of Socket.IO the whole engine: its client comes back for what is let in.
+            self.begin_close(now, self.carrier_of(conn), close);
         }
     }
 }

@@ -97,7 +97,7 @@ impl Operators {
     }
 
     /// When [`Hub::stream_figures`] has something to do, in monotonic milliseconds.
-    pub(in crate::shard) fn due_ms(&self) -> Option<u64> {
+    fn due_ms(&self) -> Option<u64> {
         self.due.first().map(|(due_ms, _)| *due_ms)
     }
 
@@ -203,8 +203,14 @@ impl Hub {
     }
 
     /// Whether an answer has come that a session waits for.
-    pub(in crate::shard) fn has_operators_answers(&self) -> bool {
+    fn has_operators_answers(&self) -> bool {
         self.inquiries.has_answers() || self.receipts.has_answers()
+    }
+
+    /// When there is something to do for operators, in monotonic milliseconds.
+    pub(in crate::shard) fn operators_due_ms(&self) -> Option<u64> {
+        // Answers: more than one turn takes up.
+        if self.has_operators_answers() { Some(0) } else { self.operators.due_ms() }
     }
 
     /// Goes on with what has been told and counted for operators, so many at most, and for Socket.IO

@@ -117,6 +117,8 @@ impl Hub {
         self.queue_packet(conn, Droppable::NEVER, &[], |out| {
             dialect::connected(out, nsp, sid, None);
         });
+        self.hold_against_settings(now, conn);
+        self.rearm(now, carrier);
         self.rearm(now, conn);
     }
 
