@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use shardwire::announcement;
 use shardwire::audience::Audience;
+use shardwire::auth::{Asked, Question};
 use shardwire::close::Close;
 use shardwire::config::Dialect;
 use shardwire::connection::{Address, ConnectionId};
 use shardwire::interest::Interest;
-use shardwire::mail::{Delivery, Mail};
+use shardwire::mail::{Answer, Delivery, Mail};
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::{Position, Publication};
 use shardwire::metrics::ShardMetrics;
@@ -51,6 +52,8 @@ struct Player {
     tokens: Vec<(String, String)>,
     /// Names that lines gave to the names that shards made, and these.
     made: Vec<(String, String)>,
+    /// What the webhook was asked and has not answered.
+    asked: VecDeque<Asked>,
     /// What the server side was told.
     told: VecDeque<String>,
     now: Now,
@@ -111,8 +114,8 @@ impl Player {
             secrets: Box::new(NotSecret(1)),
         };
         let shards = (0..setting.shards).map(|id| Shard::new(parts(id), now)).collect();
-        let (clients, tokens, made, told) = Default::default();
-        Self { policy, shards, mailboxes, clients, tokens, made, told, now }
+        let (clients, tokens, made, asked, told) = Default::default();
+        Self { policy, shards, mailboxes, clients, tokens, made, asked, told, now }
     }
 
     fn play(&mut self, text: &str) -> Result<(), String> {
@@ -191,6 +194,12 @@ impl Player {
     /// The server side does something, always at the first shard.
     fn does(&mut self, act: &str, rest: &str) -> Result<(), String> {
         let at = self.now.wall;
+        if let "allow" | "deny" = act {
+            let asked = self.asked.pop_front().ok_or("the webhook is not asked")?;
+            let answer = Ok(Answer { allowed: act == "allow", ttl_ms: 0 });
+            self.shards[usize::from(asked.shard)].answered(self.now, asked.ticket, answer);
+            return Ok(());
+        }
         let first = &mut self.shards[0];
         let done = match act {
             "publish" => {
@@ -320,7 +329,7 @@ impl Player {
 
     /// A turn of a shard; whether there was anything to do.
     fn turn(&mut self, id: usize) -> bool {
-        let Self { shards, mailboxes, clients, told, now, .. } = self;
+        let Self { shards, mailboxes, clients, asked, told, now, .. } = self;
         let (shard, now) = (&mut shards[id], *now);
         let number = id as u8;
         let mut moved = !mailboxes[id].is_empty();
@@ -348,6 +357,12 @@ impl Player {
                 None => format!("delivered {delivered}"),
                 Some(Position { offset, .. }) => format!("delivered {delivered} offset {offset}"),
             });
+        }
+        while let Some(question) = shard.question() {
+            moved = true;
+            let Question { action, topic, .. } = &*question.question;
+            told.push_back(format!("asks {} {topic}", action.word()));
+            asked.push_back(question);
         }
         while shard.resumed().is_some() {
             moved = true;

@@ -8,6 +8,8 @@ use shardwire::shard::{Bucket, Endpoint, Policy};
 
 use super::script::word;
 
+/// How long a webhook may take, where there is one.
+const WEBHOOK_TIMEOUT_MS: u64 = 2000;
 const SECRET: &str = "a secret for transcripts";
 
 /// The settings of a scene.
@@ -18,12 +20,14 @@ pub struct Setting {
     messages: Option<Bucket>,
     history: Vec<HistorySetting>,
     test_notification: bool,
+    webhook: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let (subscriptions_max, messages, history) = Default::default();
-        Self { shards: 2, subscriptions_max, messages, history, test_notification: false }
+        let (test_notification, webhook) = (false, false);
+        Self { shards: 2, subscriptions_max, messages, history, test_notification, webhook }
     }
 }
 
@@ -42,6 +46,7 @@ impl Setting {
                 let amount = number(first)? as u32;
                 self.messages = Some(Bucket::new(amount, number(second)?));
             }
+            "webhook" => self.webhook = true,
             "test_notification" => self.test_notification = true,
             "history" => self.history.push(HistorySetting {
                 topic: first.into(),
@@ -57,7 +62,7 @@ impl Setting {
 /// The policy of a scene.
 pub fn policy(setting: &Setting) -> Policy {
     let none = || Rules::compile(&[], false).expect("no rule is wrong");
-    let defaults = |dialect| Rules::defaults(dialect, false);
+    let defaults = |dialect| Rules::defaults(dialect, setting.webhook);
     let mut policy = Policy::new(vec![
         Endpoint::new("/ws", Dialect::Topics, true, defaults(DialectRules::Topics)),
         Endpoint::new("/open", Dialect::Topics, false, Rules::open()),
@@ -75,6 +80,7 @@ pub fn policy(setting: &Setting) -> Policy {
         policy.subscriptions_max = max;
     }
     policy.rate.messages = setting.messages;
+    policy.webhook_timeout_ms = setting.webhook.then_some(WEBHOOK_TIMEOUT_MS);
     policy.history.clone_from(&setting.history);
     policy.socketio.test_notification = setting.test_notification;
     policy
