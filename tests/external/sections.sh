@@ -74,6 +74,22 @@ section_chromium() {
     limit 300 node tests/external/chromium/run.mjs
 }
 
+# Stock Socket.IO clients: those of npm, in Node and in Chromium, and one of Python and of Rust. What
+# one of them cannot do keeps none from running.
+section_socketio() {
+    need_node
+    need_chromium
+    need_python_socketio
+    need_rust_socketio
+    need_binary
+    local status=0 run=(limit 600 node tests/external/with-broker.mjs --relay
+        tests/external/socketio/shardwire.toml)
+    limit 1800 node tests/external/socketio/run.mjs || status=1
+    "${run[@]}" "$SOCKETIO_HOME/bin/python" tests/external/socketio/python/run.py || status=1
+    "${run[@]}" "$RUST_SOCKETIO" || status=1
+    return "$status"
+}
+
 section_schemathesis() {
     need_node # for the starter of the broker, and its clients
     need_schemathesis

@@ -22,4 +22,5 @@ export const chromium = () => require('playwright-core').chromium;
 
 // A package of npm under the name that install/npm/package.json gives it, and one of its files.
 export const npm = (name) => require(name);
-export const npmFile = (name) => readFileSync(require.resolve(name), 'utf8');
+export const npmFile = (name) =>
+  readFileSync(path.join(root, 'tests/.cache/node/node_modules', name), 'utf8');
