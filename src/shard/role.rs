@@ -9,6 +9,7 @@
 use smallvec::SmallVec;
 
 use crate::auth::Identity;
+use crate::close::Close;
 use crate::connection::ConnKey;
 use crate::mail::Receipt;
 use crate::shard::timers::Tick;
@@ -49,6 +50,10 @@ pub(in crate::shard) struct Engine {
     pub brought: Option<Box<Identity>>,
     /// A packet whose attachments have not all come.
     pub unfinished: Option<Box<Unfinished>>,
+    /// Its clients have been told that they are disconnected: why it is closed, and when, in
+    /// monotonic milliseconds. They carry out what they heard a little after they hear it, but a
+    /// close at once.
+    pub leaving: Option<(Close, u64)>,
 }
 
 /// How an engine's packets go.

@@ -54,6 +54,9 @@ impl Hub {
                     }
                     _ => Tick::not_before_ms(engine.beat.due_ms),
                 };
+                if let Some((_, at_ms)) = engine.leaving {
+                    due = due.min(Tick::not_before_ms(at_ms));
+                }
                 if engine.known == 0 && !self.is_engine_only(conn) {
                     due = due.min(opened.plus_ms(policy.connect_ms));
                 }
@@ -87,6 +90,9 @@ impl Hub {
         let connect_by = self.slots[conn].opened.plus_ms(self.policy.socketio.connect_ms);
         let Some(engine) = self.engine(conn) else { return };
         let (beat, known) = (engine.beat, engine.known);
+        if let Some((close, _)) = engine.leaving.filter(|(_, at_ms)| *at_ms <= now.mono_ms) {
+            return self.begin_close(now, conn, close);
+        }
         let (mut is_probed, mut noop_ms) = (false, None);
         if let Transport::Polling(polling) = &engine.transport {
             (is_probed, noop_ms) = (self.is_probed(polling.probe), polling.noop_ms);

@@ -21,15 +21,28 @@ use super::polling::{CLOSED, NOOP};
 impl Hub {
     /// Begins to end a session that is open.
     pub(in crate::shard) fn close_engine(&mut self, now: Now, conn: u32, close: Close) {
-        if !close.come_back() {
+        // After broken framing nothing the client sends can be read, its close frame included.
+        let broken = matches!(close, Close::Protocol | Close::BadUtf8 | Close::TooLarge);
+        let is_polling = self.polling_mut(conn).is_some();
+        let Some(engine) = self.engine_mut(conn) else { return };
+        let was_told = engine.leaving.take().is_some();
+        let has_sockets = engine.socket.is_some() || !engine.guests.is_empty();
+        if !close.come_back() && has_sockets {
             self.tell_disconnected(conn);
+            if !is_polling && !broken {
+                self.leave_engine(now, conn, is_lost(close));
+                if let Some(engine) = self.engine_mut(conn) {
+                    engine.leaving = Some((close, now.mono_ms + TICK_MS));
+                }
+                return self.rearm(now, conn);
+            }
         }
         self.metrics.closed_for(close).add(1);
-        self.leave_engine(now, conn, is_lost(close));
-        if self.polling_mut(conn).is_none() {
+        if !was_told {
+            self.leave_engine(now, conn, is_lost(close));
+        }
+        if !is_polling {
             let slot = &mut self.slots[conn];
-            // After broken framing nothing the client sends can be read, its close frame included.
-            let broken = matches!(close, Close::Protocol | Close::BadUtf8 | Close::TooLarge);
             slot.phase = if broken { Phase::Failing } else { Phase::Closing };
             let range = self.outbox.write(slot.lane, Droppable::NEVER, |out| {
                 super::put_close(out, close);

@@ -64,6 +64,7 @@ impl Hub {
             bad_token,
             brought: brought.map(Box::new),
             unfinished: None,
+            leaving: None,
         };
         self.slots.set_role(conn, Some(Box::new(Role::Carrier(engine))));
         self.metrics.engines.add(1);
@@ -181,6 +182,10 @@ impl Hub {
     ) {
         if self.is_overdue(now, conn) {
             return self.begin_close(now, conn, Close::PingTimeout);
+        }
+        if self.engine(conn).is_some_and(|it| it.leaving.is_some()) {
+            // Said before it heard that it is disconnected.
+            return;
         }
         let engine_only = self.policy.endpoints[usize::from(self.slots[conn].endpoint)].engine_only;
         match packet {
