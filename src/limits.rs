@@ -41,6 +41,10 @@ pub const SESSION_IDLE_MS: u64 = 65_000;
 pub const ENGINE_REPLIES_KEPT: usize = 64;
 /// Milliseconds in which a socket's presence is told once, and its typing in one room.
 pub const PRESENCE_MS: u64 = 1000;
+/// Seconds over which messages are counted for reports.
+pub const MESSAGES_OF_LATE_S: u64 = 10;
+/// Seconds over which Socket.IO events and errors are.
+pub const EVENTS_OF_LATE_S: u64 = 60;
 /// Milliseconds between two test notifications.
 pub const HELLO_MS: u64 = 60_000;
 /// Attachments of one Socket.IO packet.

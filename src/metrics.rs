@@ -135,6 +135,14 @@ shard_metrics! {
     socketio_events_total: Counter,
     /// Socket.IO events answered with an error.
     socketio_errors_total: Counter,
+    /// Messages received in the last ten seconds before the shard's last turn.
+    messages_of_late: Gauge,
+    /// Socket.IO events received in the last minute before the shard's last turn.
+    events_of_late: Gauge,
+    /// Of these, answered with an error.
+    errors_of_late: Gauge,
+    /// When that turn was, in monotonic milliseconds.
+    of_late_ms: Gauge,
     /// Messages that Socket.IO clients could not be sent, for the event's name is reserved there.
     unsayable_total: Counter,
     /// Pings of Engine.IO that were answered.

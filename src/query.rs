@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::audience::Audience;
 use crate::connection::ConnectionId;
 use crate::message::{Message, Position};
+use crate::sid::Sid;
 use crate::time::Timestamp;
 
 /// What a shard is asked.
@@ -38,6 +39,8 @@ pub enum Query {
     },
     /// How many subscribers each of these names has; in their order, names and not what matches.
     Subscribers(Box<[Box<str>]>),
+    /// Which Socket.IO sockets would get a message of a topic; the first of them.
+    Members(Box<str>),
     /// Who would get a message of a topic, by a name or a pattern.
     Presence {
         /// The topic.
@@ -86,6 +89,8 @@ pub enum Found {
     },
     /// Subscribers of each name that was asked for.
     Subscribers(Vec<u64>),
+    /// Sockets, in the order of their places, a page at most.
+    Members(Vec<Sid>),
     /// Who would get a message.
     Presence {
         /// The users, so many at most as a page may have.
@@ -104,6 +109,8 @@ pub enum Found {
 pub struct ConnectionFacts {
     /// Its name.
     pub id: ConnectionId,
+    /// Its name as a Socket.IO socket, where it is one.
+    pub socket: Option<Sid>,
     /// Its user; `None` for an anonymous one.
     pub user: Option<Box<str>>,
     /// Its user's tenant.

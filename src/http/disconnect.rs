@@ -9,6 +9,7 @@ use crate::audience::Audience;
 use crate::close::{Close, Refusal, is_disconnect_code};
 use crate::limits::CLOSE_REASON_BYTES_MAX;
 use crate::report::Wanted;
+use crate::sid::Sid;
 
 /// Whose connections a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +37,11 @@ impl Whom {
                     reason,
                 }
             }
-            Self::Connection(id) => {
-                let id = id.parse().map_err(|_| Refusal::NotFound)?;
-                Wanted::DisconnectOne { id, code, reason }
-            }
+            Self::Connection(id) => match (id.parse(), Sid::parse(&id)) {
+                (Ok(id), _) => Wanted::DisconnectOne { id, code, reason },
+                (Err(_), Some(sid)) => Wanted::DisconnectSocket(sid),
+                (Err(_), None) => return Err(Refusal::NotFound),
+            },
         })
     }
 }

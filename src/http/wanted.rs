@@ -7,6 +7,7 @@ use super::Parameters;
 use crate::audience::Audience;
 use crate::close::Refusal;
 use crate::report::Wanted;
+use crate::sid::Sid;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,11 @@ impl About {
             Self::Connections => {
                 Wanted::Connections { of: audience(parameters)?, page: parameters.page()? }
             }
-            Self::Connection(id) => Wanted::Connection(id.parse().map_err(|_| Refusal::NotFound)?),
+            Self::Connection(id) => match (id.parse(), Sid::parse(&id)) {
+                (Ok(id), _) => Wanted::Connection(id),
+                (Err(_), Some(sid)) => Wanted::Socket(sid),
+                (Err(_), None) => return Err(Refusal::NotFound),
+            },
             Self::Topics => {
                 let prefix = parameters.text("prefix")?.unwrap_or_default().into();
                 Wanted::Topics { prefix, page: parameters.page()? }

@@ -9,6 +9,7 @@ use super::Around;
 use super::lists::TopicList;
 use super::text::Text;
 use crate::close::Close;
+use crate::limits::{EVENTS_OF_LATE_S, MESSAGES_OF_LATE_S};
 use crate::metrics::ShardMetrics;
 
 /// The text of all figures.
@@ -37,6 +38,25 @@ pub(super) fn figures(
     text.number(sum(&|shard| shard.connections_opened_total.get()));
     text.key("activeConnections").number(connections);
     text.key("totalRooms").number(sum(&|shard| shard.topics.get()));
+    // Shards that have slept since say what was.
+    let is_of_late =
+        |shard: &ShardMetrics, s: u64| around.now.mono_ms < shard.of_late_ms.get() + s * 1000;
+    let messages = sum(&|shard| {
+        if is_of_late(shard, MESSAGES_OF_LATE_S) { shard.messages_of_late.get() } else { 0 }
+    });
+    let [events, errors] = [
+        sum(&|shard| {
+            if is_of_late(shard, EVENTS_OF_LATE_S) { shard.events_of_late.get() } else { 0 }
+        }),
+        sum(&|shard| {
+            if is_of_late(shard, EVENTS_OF_LATE_S) { shard.errors_of_late.get() } else { 0 }
+        }),
+    ];
+    let pongs = sum(&|shard| shard.pongs_total.get());
+    let waited_ms = sum(&|shard| shard.pong_wait_ms_total.get());
+    text.key("messagesPerSecond").raw(&ratio(messages, MESSAGES_OF_LATE_S));
+    text.key("averageLatency").raw(&ratio(waited_ms, pongs));
+    text.key("errorRate").raw(&ratio(errors, events));
     text.key("totals");
     counters(&mut text, &around.metrics.iter().map(|shard| &**shard).collect::<Vec<_>>());
     text.key("closed").open('{');
@@ -49,6 +69,16 @@ pub(super) fn figures(
     }
     text.close(']').close('}');
     text
+}
+
+/// A quotient with three digits behind the point; of nothing it is nothing.
+fn ratio(part: u64, of: u64) -> String {
+    let thousandths = (u128::from(part) * 1000).checked_div(u128::from(of)).unwrap_or(0);
+    let (whole, rest) = (thousandths / 1000, thousandths % 1000);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    format!("{whole}.{rest:03}").trim_end_matches('0').to_owned()
 }
 
 /// Every counter of some shards, added up.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::audience::Audience;
 use crate::connection::ConnectionId;
 use crate::metrics::ShardMetrics;
+use crate::sid::Sid;
 use crate::time::Now;
 use crate::topic::TopicBounds;
 
@@ -39,6 +40,8 @@ pub enum Wanted {
     },
     /// One connection.
     Connection(ConnectionId),
+    /// One Socket.IO socket.
+    Socket(Sid),
     /// A page of topics.
     Topics {
         /// What their names begin with.
@@ -68,6 +71,8 @@ pub enum Wanted {
         /// The reason that they hear.
         reason: Box<str>,
     },
+    /// The end of one Socket.IO socket, which must be there.
+    DisconnectSocket(Sid),
     /// The end of one connection, which must be there.
     DisconnectOne {
         /// Which.

@@ -12,12 +12,13 @@ use super::lists::{ConnectionList, TopicList};
 use super::text::{self, Text};
 use super::{Around, Page, Wanted};
 use crate::audience::Audience;
-use crate::close::Refusal;
+use crate::close::{Close, Refusal};
 use crate::connection::ConnectionId;
 use crate::interest::{ShardSet, home_of};
 use crate::limits::{LIST_ITEMS_MAX, PAGE_ITEMS_MAX};
 use crate::message::Position;
 use crate::query::{Found, Present, Query};
+use crate::sid::Sid;
 use crate::topic::{Topic, name_hash};
 
 /// What is to be done next.
@@ -54,6 +55,8 @@ enum State {
     Matching(Box<str>, u64),
     /// The place of a topic, with its subscribers and all connections.
     Place(Box<str>, u64, u64),
+    /// And its place in a history, where it has one.
+    Members(Box<str>, u64, u64, Option<Position>),
     Presence,
     History,
     Disconnect,
@@ -89,6 +92,11 @@ impl Plan {
                 let query = Query::Connections { of, from: id.at.conn.index, limit: 1 };
                 (State::Connection, query, ShardSet::only(id.at.shard))
             }
+            Wanted::Socket(sid) => {
+                let of = Audience::Socket(sid);
+                let query = Query::Connections { of, from: sid.place(), limit: 1 };
+                (State::Connection, query, ShardSet::only(sid.shard()))
+            }
             Wanted::Topics { prefix, page } => {
                 let list = TopicList::new(prefix, page);
                 let (query, of) = list.first();
@@ -107,6 +115,12 @@ impl Plan {
             }
             Wanted::Disconnect { of, code, reason } => {
                 (State::Disconnect, Query::Disconnect { of, code, reason }, all)
+            }
+            Wanted::DisconnectSocket(sid) => {
+                // Its client is told neither a code nor a reason.
+                let (code, reason) = (Close::Forced.code(), Close::Forced.reason().into());
+                let query = Query::Disconnect { of: Audience::Socket(sid), code, reason };
+                (State::DisconnectOne, query, ShardSet::only(sid.shard()))
             }
             Wanted::DisconnectOne { id, code, reason } => {
                 let of = Audience::Connection(id.at.conn);
@@ -154,7 +168,19 @@ impl Plan {
             }
             State::Place(topic, subscribers, connections) => {
                 let position = history(parts).map(|(position, _)| position);
-                return Step::done(topic_text(&topic, subscribers, connections, position));
+                let query = Query::Members(topic.clone());
+                let state = State::Members(topic, subscribers, connections, position);
+                (state, query, ShardSet::all(around.shards))
+            }
+            State::Members(topic, subscribers, connections, position) => {
+                let members = members(parts);
+                return Step::done(topic_text(
+                    &topic,
+                    subscribers,
+                    connections,
+                    position,
+                    &members,
+                ));
             }
             State::Presence => {
                 let (people, connections) = present(parts);
@@ -183,6 +209,9 @@ fn objection(wanted: &Wanted, around: &Around) -> Option<Refusal> {
         }
         Wanted::Connection(id) | Wanted::DisconnectOne { id, .. } => {
             (!is_owned(*id, around)).then_some(Refusal::NotFound)
+        }
+        Wanted::Socket(sid) | Wanted::DisconnectSocket(sid) => {
+            (sid.shard() >= around.shards).then_some(Refusal::NotFound)
         }
         Wanted::Topic(topic) | Wanted::Presence(topic) | Wanted::History { topic, .. } => {
             Topic::parse(topic, around.topic_bounds).err().map(Refusal::BadTopic)
@@ -255,6 +284,15 @@ fn present(parts: Vec<(u8, Found)>) -> (Vec<Present>, u64) {
     (people, connections)
 }
 
+/// The first Socket.IO sockets of all shards.
+fn members(parts: Vec<(u8, Found)>) -> Vec<Sid> {
+    let of_shard = |(_, found)| match found {
+        Found::Members(members) => members,
+        _ => Vec::new(),
+    };
+    parts.into_iter().flat_map(of_shard).take(LIST_ITEMS_MAX).collect()
+}
+
 fn history(parts: Vec<(u8, Found)>) -> Option<(Position, text::Messages)> {
     parts.into_iter().find_map(|(_, found)| match found {
         Found::History(history) => history,
@@ -268,7 +306,13 @@ fn disconnected(count: u64) -> Text {
     text
 }
 
-fn topic_text(topic: &str, subscribers: u64, connections: u64, place: Option<Position>) -> Text {
+fn topic_text(
+    topic: &str,
+    subscribers: u64,
+    connections: u64,
+    place: Option<Position>,
+    members: &[Sid],
+) -> Text {
     let mut text = Text::default();
     text.open('{').key("topic").string(topic).key("subscribers").number(subscribers);
     text.key("connections").number(connections).key("history");
@@ -279,7 +323,11 @@ fn topic_text(topic: &str, subscribers: u64, connections: u64, place: Option<Pos
             text.key("offset").number(offset).close('}')
         }
     };
-    text.close('}');
+    text.key("memberCount").number(subscribers).key("members").open('[');
+    for member in members {
+        text::socket(&mut text, *member);
+    }
+    text.close(']').close('}');
     text
 }
 

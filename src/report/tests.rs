@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::*;
+use crate::audience::Audience;
 use crate::close::Refusal;
 use crate::connection::{Address, ConnKey};
 use crate::message::{Message, Position, Publication};
 use crate::query::{ConnectionFacts, Found, Present, Query};
+use crate::sid::Sid;
 use crate::time::Timestamp;
 
 const NODE: u64 = 7;
@@ -50,6 +52,7 @@ fn facts(shard: u8, index: u32) -> ConnectionFacts {
     let conn = ConnKey { index, generation: 0 };
     ConnectionFacts {
         id: ConnectionId { node: NODE, at: Address { shard, conn } },
+        socket: None,
         user: Some("42".into()),
         tenant: None,
         roles: Vec::new(),
@@ -162,11 +165,35 @@ fn disconnects_and_topics() {
             Query::Presence { people: false, .. } => {
                 Found::Presence { people: Vec::new(), connections: 2 }
             }
+            Query::Members(topic) => {
+                assert_eq!(&**topic, "t");
+                Found::Members(vec![Sid::parse("AAAAAAAAAAAAAAAAAAAA").expect("a name")])
+            }
             _ => Found::History(place.map(|offset| (Position { epoch: 3, offset }, Vec::new()))),
         });
         let head = r#"{"topic":"t","subscribers":2,"connections":4,"history":"#;
-        assert_eq!(made, Ok(format!("{head}{expected}}}")));
+        let members =
+            r#""memberCount":2,"members":["AAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAA"]"#;
+        assert_eq!(made, Ok(format!("{head}{expected},{members}}}")));
     }
+}
+
+#[test]
+fn a_socket_has_a_name_and_rooms() {
+    let sid = Sid::parse("AQAAAAUAAAAAAAAAAAAA").expect("a name");
+    let made = report(Wanted::Socket(sid), &around(2), |shard, query| {
+        assert_eq!(shard, 1);
+        let of = Audience::Socket(sid);
+        assert_eq!(*query, Query::Connections { of, from: 5, limit: 1 });
+        let subscriptions = vec!["r".into()];
+        let facts = ConnectionFacts { socket: Some(sid), subscriptions, ..facts(1, 5) };
+        Found::Connections { items: vec![facts], next: None }
+    });
+    let made = value(&made.expect("it is there"));
+    assert_eq!(made["socketId"], "AQAAAAUAAAAAAAAAAAAA");
+    assert_eq!((&made["rooms"][0], &made["userId"]), (&"r".into(), &"42".into()));
+    let none = |_, _: &Query| unreachable!("there is no such shard");
+    assert_eq!(report(Wanted::Socket(sid), &around(1), none), Err(Refusal::NotFound));
 }
 
 #[test]
@@ -184,7 +211,7 @@ fn figures_have_every_counter() {
         _ => Found::Subscribers(vec![1]),
     });
     let text = made.unwrap();
-    let head = r#"{"uptime":5,"timestamp":"2026-01-31T12:00:00.123Z","draining":false,"total":5,"byTenant":{"b":2,"c0":2,"c1":2},"byChannel":{"x\"":6},"totalConnections":0,"activeConnections":5,"totalRooms":0,"totals":{"connections":5,"connectionsAuthenticated":0,"#;
+    let head = r#"{"uptime":5,"timestamp":"2026-01-31T12:00:00.123Z","draining":false,"total":5,"byTenant":{"b":2,"c0":2,"c1":2},"byChannel":{"x\"":6},"totalConnections":0,"activeConnections":5,"totalRooms":0,"messagesPerSecond":0,"averageLatency":0,"errorRate":0,"totals":{"connections":5,"connectionsAuthenticated":0,"#;
     assert!(text.starts_with(head), "{text}");
     let made = value(&text);
     assert_eq!(made["closed"]["server_shutting_down"], 4);

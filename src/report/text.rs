@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::json_text::push_string;
 use crate::message::{Message, Position, Publication};
 use crate::query::{ConnectionFacts, Present};
+use crate::sid::Sid;
 
 /// Past messages.
 pub(super) type Messages = Vec<Arc<Message>>;
@@ -73,6 +74,9 @@ impl Text {
 /// One connection.
 pub(super) fn connection(text: &mut Text, facts: &ConnectionFacts) {
     text.open('{').key("connectionId").string(&facts.id.to_string());
+    if let Some(sid) = facts.socket {
+        socket(text.key("socketId"), sid);
+    }
     text.key("userId").name(facts.user.as_deref());
     if let Some(tenant) = &facts.tenant {
         text.key("tenantId").string(tenant);
@@ -88,7 +92,20 @@ pub(super) fn connection(text: &mut Text, facts: &ConnectionFacts) {
     for topic in &facts.subscriptions {
         text.string(topic);
     }
-    text.close(']').key("backlogBytes").number(facts.backlog_bytes).close('}');
+    text.close(']');
+    if facts.socket.is_some() {
+        text.key("rooms").open('[');
+        for room in &facts.subscriptions {
+            text.string(room);
+        }
+        text.close(']');
+    }
+    text.key("backlogBytes").number(facts.backlog_bytes).close('}');
+}
+
+/// The name of a Socket.IO socket.
+pub(super) fn socket(text: &mut Text, sid: Sid) {
+    text.string(std::str::from_utf8(&sid.chars()).expect("a name is ASCII"));
 }
 
 /// Who would get a message.

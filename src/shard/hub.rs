@@ -29,6 +29,7 @@ use crate::shard::inquiry::Inquiries;
 use crate::shard::outbox::{Droppable, Flushed, Outbox, Pending, Port, Sent, Unsent};
 use crate::shard::people::People;
 use crate::shard::policy::Policy;
+use crate::shard::pulse::Pulse;
 use crate::shard::receipts::Receipts;
 use crate::shard::review::Review;
 use crate::shard::session::Operators;
@@ -119,6 +120,7 @@ pub(super) struct Hub {
     pub(super) inputs: VecDeque<ConnKey>,
     /// Bytes of bodies that wait to be carried out, of all sessions.
     pub(super) input_bytes: usize,
+    pub(super) pulse: Pulse,
     /// When the notification gateway says something to all, in monotonic milliseconds.
     pub(super) hello_ms: u64,
     /// A WebSocket that has taken over, and the session: its socket is to go there.

@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod pages;
 mod people;
 pub mod policy;
+mod pulse;
 mod receipts;
 mod report;
 mod review;
@@ -124,6 +125,7 @@ impl Shard {
             http_replies: VecDeque::new(),
             inputs: VecDeque::new(),
             input_bytes: 0,
+            pulse: pulse::Pulse::new(now),
             hello_ms: now.mono_ms + HELLO_MS,
             switched: None,
             cork: Vec::new(),
@@ -308,6 +310,7 @@ impl Shard {
         self.hub.flush(now, port);
         // Polls that the flush answered for other shards.
         self.hub.post.flush();
+        self.hub.pulse.beat(now, &self.hub.metrics);
         self.hub.metrics.turns_total.add(1);
     }
 

@@ -36,6 +36,7 @@ impl Hub {
                 let count = |name: &str| self.topics.subscriber_count(name) as u64;
                 Found::Subscribers(names.iter().map(|name| count(name)).collect())
             }
+            Query::Members(topic) => self.members(topic),
             Query::Presence { topic, people } => self.presence(topic, *people),
             Query::History { topic, after, limit } => {
                 let bound = (usize::from(*limit), LIST_BYTES_MAX);
@@ -130,6 +131,7 @@ impl Hub {
         let mut subscriptions: Vec<Box<str>> = subscriptions.map(Into::into).collect();
         subscriptions.sort_unstable();
         ConnectionFacts {
+            socket: self.sid(conn),
             id: ConnectionId { node: self.node, at: Address { shard: self.id, conn: key } },
             user: identity.map(|it| it.user_id().into()),
             tenant: identity.and_then(Identity::tenant).map(Into::into),
@@ -157,6 +159,24 @@ impl Hub {
             }
         }
         Found::Topics { items, next }
+    }
+
+    /// The first Socket.IO sockets that would get a message of a topic. Costs a step a subscriber.
+    fn members(&mut self, topic: &str) -> Found {
+        let mut found = Vec::new();
+        if let Ok(topic) = Topic::parse(topic, self.policy.topic_bounds) {
+            let Self { topics, slots, looked_at, .. } = self;
+            for subscriber in topics.matching(topic, topic.hash()).flatten() {
+                *looked_at += 1;
+                if slots.role(subscriber.conn).is_some() {
+                    found.push(subscriber.conn);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(LIST_ITEMS_MAX);
+        Found::Members(found.into_iter().filter_map(|conn| self.sid(conn)).collect())
     }
 
     /// Who would get a message of a topic: the first users by name, where they are wanted, and all
