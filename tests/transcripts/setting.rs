@@ -3,7 +3,7 @@
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::Value;
 use shardwire::auth::{DialectRules, Rules, TokenSettings, Verifier};
-use shardwire::config::{Dialect, HistorySetting};
+use shardwire::config::{self, Dialect, Environment, Events, HistorySetting, Sources};
 use shardwire::shard::{Bucket, Endpoint, Policy};
 
 use super::script::word;
@@ -21,13 +21,14 @@ pub struct Setting {
     history: Vec<HistorySetting>,
     test_notification: bool,
     webhook: bool,
+    events: Events,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let (subscriptions_max, messages, history) = Default::default();
-        let (test_notification, webhook) = (false, false);
-        Self { shards: 2, subscriptions_max, messages, history, test_notification, webhook }
+        let (test_notification, webhook, events) = Default::default();
+        Self { shards: 2, subscriptions_max, messages, history, test_notification, webhook, events }
     }
 }
 
@@ -46,6 +47,8 @@ impl Setting {
                 let amount = number(first)? as u32;
                 self.messages = Some(Bucket::new(amount, number(second)?));
             }
+            // A table as the configuration has it, a line each.
+            "events" => self.events = events(&value.replace(", ", "\n"))?,
             "webhook" => self.webhook = true,
             "test_notification" => self.test_notification = true,
             "history" => self.history.push(HistorySetting {
@@ -57,6 +60,21 @@ impl Setting {
         }
         Ok(())
     }
+}
+
+/// What the events of Socket.IO are called by a table of the configuration.
+fn events(table: &str) -> Result<Events, String> {
+    let endpoint = "[[endpoint]]\npath = '/socket.io/'\ndialect = 'socketio'";
+    let text = format!("{endpoint}\n[socketio.events]\n{table}");
+    let sources = Sources {
+        file: Some("transcript.toml".into()),
+        environment: &Environment::default(),
+        overrides: Vec::new(),
+        dev: false,
+        read: &|_| Ok(text.clone()),
+    };
+    let loaded = config::load(&sources).map_err(|problems| format!("{problems:?}"))?;
+    Ok(loaded.settings.socketio.events)
 }
 
 /// The policy of a scene.
@@ -82,6 +100,7 @@ pub fn policy(setting: &Setting) -> Policy {
     policy.rate.messages = setting.messages;
     policy.webhook_timeout_ms = setting.webhook.then_some(WEBHOOK_TIMEOUT_MS);
     policy.history.clone_from(&setting.history);
+    policy.socketio.events.clone_from(&setting.events);
     policy.socketio.test_notification = setting.test_notification;
     policy
 }

@@ -40,3 +40,32 @@ fn in_rooms<'e>(events: &'e Events, written: &str) -> Option<&'e EventName> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contracts_events_are_called_as_configured() {
+        let defaults = Events::default();
+        let renamed = Events {
+            message: defaults.room_joined.clone(),
+            typing_stop: defaults.room_left.clone(),
+            new_notification: defaults.gateway_error.clone(),
+            ..Events::default()
+        };
+        let (message, stop, other) = ("\"message\"", "\"typing_stop\"", "\"poke\"");
+        for (form, written, default, name) in [
+            (0, None, message, "\"room_joined\""),
+            (0, Some(message), message, "\"room_joined\""),
+            (0, Some(stop), stop, "\"room_left\""),
+            (0, Some(other), other, other),
+            (1, None, "\"NEW_NOTIFICATION\"", "\"ERROR\""),
+            (1, Some(message), message, message),
+        ] {
+            let nsp = if form == 0 { "/" } else { "/ws" };
+            assert_eq!(event(&defaults, form, written), (nsp, default));
+            assert_eq!(event(&renamed, form, written), (nsp, name));
+        }
+    }
+}
