@@ -47,6 +47,22 @@ pub const MESSAGES_OF_LATE_S: u64 = 10;
 pub const EVENTS_OF_LATE_S: u64 = 60;
 /// Milliseconds between two test notifications.
 pub const HELLO_MS: u64 = 60_000;
+/// Bytes of what a shard has said to Socket.IO clients, kept for those who come back.
+pub const RECOVERY_BYTES_MAX: usize = 64 << 20;
+/// Messages that are kept for that on a shard.
+pub const RECOVERY_ENTRIES_MAX: usize = 1 << 18;
+/// Of these that many, when their time is over, are dropped in a turn.
+pub const RECOVERY_SWEEP: usize = 4096;
+/// Milliseconds between two looks for such.
+pub const RECOVERY_SWEEP_MS: u64 = 1000;
+/// Socket.IO sockets of a shard that lost their transport and may come back.
+pub const GHOSTS_MAX: usize = 1 << 16;
+/// Messages kept that are looked at in one turn for one socket that comes back.
+pub const REPLAY_PLACES: u64 = 1 << 14;
+/// Messages that one socket that comes back is sent in one turn.
+pub const REPLAY_MESSAGES: u64 = 256;
+/// Sockets that come back of which one turn takes up.
+pub const RETURNS_PER_TURN: usize = 64;
 /// Attachments of one Socket.IO packet.
 pub const ATTACHMENTS_MAX: u8 = 10;
 /// Topics whose matching patterns a shard remembers: slots of a direct-mapped cache.

@@ -145,6 +145,18 @@ shard_metrics! {
     of_late_ms: Gauge,
     /// Messages that Socket.IO clients could not be sent, for the event's name is reserved there.
     unsayable_total: Counter,
+    /// Socket.IO sockets now whose transport is lost and who may come back.
+    socketio_ghosts: Gauge,
+    /// Sockets that came back and heard what they had missed.
+    recovered_total: Counter,
+    /// Sockets that wanted to come back and could not.
+    recovery_failed_total: Counter,
+    /// Sockets whose time to come back was over, or which made room for others.
+    ghosts_forgotten_total: Counter,
+    /// Bytes of the messages kept for those who come back.
+    recovery_log_bytes: Gauge,
+    /// Messages dropped from those for want of room, before their time was over.
+    recovery_overruns_total: Counter,
     /// Pings of Engine.IO that were answered.
     pongs_total: Counter,
     /// Milliseconds that their answers took, all together.

@@ -18,6 +18,7 @@ use crate::shard::encoder::{Encoded, mute_from};
 use crate::shard::fanout::transport_of;
 use crate::shard::hub::Hub;
 use crate::shard::receipts::Part;
+use crate::shard::recovery::Said;
 use crate::shard::role::{Namespace, Role};
 use crate::shard::slot::Slots;
 use crate::sid::Sid;
@@ -53,16 +54,16 @@ impl Hub {
         let is_here = matches!(**audience, Audience::Connection(_) | Audience::Socket(_));
         let others = if is_here { ShardSet::all(0) } else { ShardSet::all(self.shards) };
         let others = others.without(self.id);
-        let mut mails = 0;
+        let (mut mails, mut shared) = (0, None);
         if !others.is_empty() {
-            let message = Arc::new(Message::new(publication));
+            let message = shared.insert(Arc::new(Message::new(publication)));
             for shard in others.iter() {
-                let (message, audience) = (Arc::clone(&message), Arc::clone(audience));
+                let (message, audience) = (Arc::clone(message), Arc::clone(audience));
                 self.send(shard, Delivery::Announce { message, audience, receipt });
                 mails += 1;
             }
         }
-        let delivered = self.hand_to(publication, audience);
+        let delivered = self.hand_to(publication, shared.as_ref(), audience);
         self.receipts.add(ticket, Part { delivered, more: Some(mails), position: None });
         Ok(ticket)
     }
@@ -77,7 +78,7 @@ impl Hub {
     ) -> Result<Reach, Refusal> {
         let audience = Audience::Socket(sid);
         if sid.shard() == self.id {
-            return Ok(Reach::Known(self.hand_to(publication, &audience)));
+            return Ok(Reach::Known(self.hand_to(publication, None, &audience)));
         }
         if self.post.congested() || self.receipts.is_full() {
             return Err(Refusal::Overloaded);
@@ -95,11 +96,11 @@ impl Hub {
     /// Takes an announcement of another shard.
     pub(super) fn on_announce(
         &mut self,
-        message: &Message,
+        message: &Arc<Message>,
         audience: &Audience,
         receipt: Option<Receipt>,
     ) {
-        let count = self.hand_to(&message.publication(), audience);
+        let count = self.hand_to(&message.publication(), Some(message), audience);
         if let Some(Receipt { shard, ticket }) = receipt {
             let (more, position) = (None, None);
             self.send(shard, Delivery::Delivered { ticket, count, more, position });
@@ -107,8 +108,14 @@ impl Hub {
     }
 
     /// Queues a message for those of an audience on this shard; says for how many.
-    pub(super) fn hand_to(&mut self, publication: &Publication<'_>, audience: &Audience) -> u64 {
-        let Self { people, slots, outbox, encoder, policy, .. } = self;
+    pub(super) fn hand_to(
+        &mut self,
+        publication: &Publication<'_>,
+        shared: Option<&Arc<Message>>,
+        audience: &Audience,
+    ) -> u64 {
+        let Self { people, slots, outbox, encoder, policy, recovery, .. } = self;
+        let mut said = Said::new(recovery, publication, shared, Some(audience), None);
         let mut encoded = Encoded::default();
         let mut delivered = 0;
         let mute_from = mute_from(publication);
@@ -129,10 +136,18 @@ impl Hub {
             let Some(conn) = transport_of(slots, conn) else { continue };
             let slot = &mut slots[conn];
             let range = encoded.in_lane(slot.lane, form, |lane| {
-                encoder.encode(outbox, (lane, form), publication, policy)
+                encoder.encode(outbox, (lane, form), publication, policy, || said.offset())
             });
             outbox.queue(conn, &mut slot.pending, range);
             delivered += 1;
+        }
+        // Who is away hears it when it comes back, if it is for it then.
+        let may_be_missed = match audience {
+            Audience::Socket(name) => slots.is_ghost(*name),
+            _ => said.has_ghosts(),
+        };
+        if may_be_missed && mute_from == u8::MAX {
+            said.offset();
         }
         self.metrics.deliveries_total.add(delivered);
         delivered

@@ -3,10 +3,13 @@
 //! Each part asserts its own story; here the parts are laid side by side: slots and topic index,
 //! gauges and what they count, deadlines and the wheel, subscriptions and the interest table.
 
+use std::collections::BTreeSet;
+
 use super::Shard;
 use super::hub::Hub;
 use super::role::Role;
 use super::slot::Phase;
+use super::timers::Tick;
 
 use crate::time::Now;
 use crate::topic::Pattern;
@@ -31,6 +34,7 @@ impl Shard {
         hub.receipts.check();
         hub.asking.check(&hub.slots, &hub.metrics);
         hub.people.check(&hub.slots);
+        hub.check_recovery();
     }
 
     /// Asserts that nothing is left of what came in: no connection, no mail kept back, nobody's
@@ -87,7 +91,7 @@ impl Hub {
         for conn in self.slots.indices() {
             let slot = &self.slots[conn];
             let subscriptions = self.topics.subscription_count(conn);
-            let is_there = matches!(slot.phase, Phase::Open | Phase::Guest | Phase::Ghost);
+            let is_there = self.may_subscribe(conn);
             assert!(is_there || subscriptions == 0, "{conn} is closing");
             let max = self.policy.subscriptions_max;
             assert!(subscriptions <= max || self.review.has_been);
@@ -108,9 +112,34 @@ impl Hub {
             }
         }
         let known = self.topics.connections();
-        let is_there =
-            |conn: u32| matches!(self.slots[conn].phase, Phase::Open | Phase::Guest | Phase::Ghost);
-        assert!(known.into_iter().all(is_there));
+        assert!(known.into_iter().all(|conn| self.may_subscribe(conn)));
+    }
+
+    /// Whether a slot is one of the topic index: somebody is there, or will be again.
+    fn may_subscribe(&self, conn: u32) -> bool {
+        matches!(self.slots[conn].phase, Phase::Open | Phase::Guest) || self.ghost(conn).is_some()
+    }
+
+    fn check_recovery(&self) {
+        let ghosts = self.slots.indices().into_iter().filter(|conn| self.ghost(*conn).is_some());
+        let ghosts: BTreeSet<u32> = ghosts.collect();
+        assert_eq!(self.metrics.socketio_ghosts.get(), ghosts.len() as u64);
+        let sockets = self.slots.indices().into_iter().filter(|conn| self.socket(*conn).is_some());
+        let sockets = sockets.filter(|conn| !ghosts.contains(conn)).count();
+        assert_eq!(self.metrics.socketio_sockets.get(), sockets as u64);
+        let Some(recovery) = &self.recovery else { return assert!(ghosts.is_empty()) };
+        recovery.log.check();
+        recovery.ghosts.check(|conn| self.topics.subscriptions(conn));
+        assert_eq!(recovery.ghosts.slots().collect::<BTreeSet<_>>(), ghosts);
+        for conn in ghosts {
+            let Some(ghost) = self.ghost(conn) else { continue };
+            assert!(self.slots[conn].identity.is_none(), "ghost {conn} is somebody");
+            let is_own = self.slots[conn].phase != Phase::Ghost;
+            let waits = ghost.is_returning || recovery.lost.contains(&conn);
+            assert!(is_own || waits || ghost.until != Tick::NEVER, "ghost {conn} lasts for ever");
+            let returns = recovery.returns.iter().filter(|it| it.number == ghost.number);
+            assert_eq!(returns.count(), usize::from(ghost.is_returning));
+        }
     }
 
     /// Whether a slot is none of a connection that was counted in.

@@ -21,6 +21,7 @@ use crate::message::{Binary, Publication};
 use crate::metrics::ShardMetrics;
 use crate::shard::outbox::{Droppable, Outbox, Range};
 use crate::shard::policy::Policy;
+use crate::shard::recovery::Offset;
 use crate::time::{RFC3339_BYTES, Timestamp};
 use crate::wire::deflate::{Accepted, Deflaters, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 use crate::wire::engineio::{self, Packet, Transport};
@@ -128,17 +129,19 @@ impl Encoder {
         }
     }
 
-    /// Encodes a publication into a lane, in one of the lane's forms.
+    /// Encodes a publication into a lane, in one of the lane's forms; `offset` is asked for where one
+    /// may stand.
     pub(super) fn encode(
         &mut self,
         outbox: &mut Outbox,
         (lane, form): (u8, u8),
         publication: &Publication<'_>,
         policy: &Policy,
+        offset: impl FnOnce() -> Option<Offset>,
     ) -> Range {
         let compression_min_bytes = policy.compression_min_bytes;
         if lane >= SOCKETIO {
-            return self.encode_event(outbox, (lane, form), publication, policy);
+            return self.encode_event(outbox, (lane, form), publication, policy, offset());
         }
         if self.at != publication.at {
             self.at = publication.at;
@@ -169,6 +172,7 @@ impl Encoder {
         (lane, form): (u8, u8),
         publication: &Publication<'_>,
         policy: &Policy,
+        offset: Option<Offset>,
     ) -> Range {
         let droppable = Droppable::message(publication.topic_hash);
         let (event, data) = match publication.verbatim {
@@ -178,8 +182,9 @@ impl Encoder {
         let (nsp, name) = names::event(&policy.socketio.events, form, event);
         let binary = publication.binary.unwrap_or(Binary { data, attachments: &[] });
         let count = binary.attachments.len() as u8;
+        let offset = offset.as_ref().map(Offset::as_str);
         let say = |out: &mut Vec<u8>| {
-            socketio::room_message(out, nsp, Some(name), "", count, binary.data, None);
+            socketio::room_message(out, nsp, Some(name), "", count, binary.data, offset);
         };
         if window_bits(lane).is_none() {
             let wire = if lane == POLLING { Transport::Polling } else { Transport::WebSocket };

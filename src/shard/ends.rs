@@ -99,7 +99,7 @@ impl Hub {
     /// it may take flushes until the socket goes. Whose close frame came is answered still.
     pub(super) fn hang_up(&mut self, conn: u32) {
         self.forget_probe(conn);
-        self.end_sockets(conn);
+        self.lose_sockets(conn);
         self.withdraw(conn);
         let phase = &mut self.slots[conn].phase;
         if matches!(phase, Phase::Open | Phase::Probing) {
@@ -259,7 +259,7 @@ impl Hub {
         self.wheel.cancel(conn);
         let address = slot.address;
         self.operators.forget(self.slots.key(conn));
-        self.slots.remove(conn);
+        self.vacate(conn);
         port.close(conn, address);
     }
 

@@ -17,6 +17,7 @@ use crate::shard::encoder::{Encoded, mute_from};
 use crate::shard::history::setting_for;
 use crate::shard::hub::Hub;
 use crate::shard::receipts::Part;
+use crate::shard::recovery::Said;
 use crate::shard::role::Role;
 use crate::shard::slot::{Phase, Slots};
 use crate::time::Now;
@@ -37,9 +38,16 @@ impl Hub {
     }
 
     /// Queues a message for every subscriber on this shard; says for how many.
-    pub(super) fn fan_out(&mut self, publication: &Publication<'_>, skip: Option<ConnKey>) -> u64 {
+    pub(super) fn fan_out(
+        &mut self,
+        publication: &Publication<'_>,
+        shared: Option<&Arc<Message>>,
+        skip: Option<ConnKey>,
+    ) -> u64 {
         self.next_stamp();
-        let Self { topics, slots, outbox, encoder, policy, stamp, .. } = self;
+        let Self { topics, slots, outbox, encoder, policy, stamp, recovery, .. } = self;
+        let skipped = skip.filter(|key| slots.holds(*key)).map(|key| key.index);
+        let mut said = Said::new(recovery, publication, shared, None, skipped);
         let mut encoded = Encoded::default();
         let (mut delivered, mut unsaid) = (0, false);
         let mute_from = mute_from(publication);
@@ -60,6 +68,10 @@ impl Hub {
                 }
                 let form = slot.form;
                 if slot.phase != Phase::Open {
+                    if slot.lane < mute_from {
+                        // Who is away hears it when it comes back.
+                        said.offset();
+                    }
                     let Some(carrier) = transport_of(slots, conn) else { continue };
                     conn = carrier;
                     slot = &mut slots[conn];
@@ -69,7 +81,7 @@ impl Hub {
                     continue;
                 }
                 let range = encoded.in_lane(slot.lane, form, |lane| {
-                    encoder.encode(outbox, (lane, form), publication, policy)
+                    encoder.encode(outbox, (lane, form), publication, policy, || said.offset())
                 });
                 outbox.queue(conn, &mut slot.pending, range);
                 delivered += 1;
@@ -85,7 +97,8 @@ impl Hub {
     pub(super) fn fan_out_many(&mut self, message: &Message, topics: &[Box<str>], skip: Address) {
         self.next_stamp();
         let publication = message.publication();
-        let Self { topics: index, slots, outbox, encoder, policy, stamp, .. } = self;
+        let Self { topics: index, slots, outbox, encoder, policy, stamp, recovery, .. } = self;
+        let mut said = Said::new(recovery, &publication, None, None, None);
         let mut encoded = Encoded::default();
         let mut delivered = 0;
         for topic in topics {
@@ -101,7 +114,7 @@ impl Hub {
                 let Some(conn) = transport_of(slots, subscriber.conn) else { continue };
                 let slot = &mut slots[conn];
                 let range = encoded.in_lane(slot.lane, form, |lane| {
-                    encoder.encode(outbox, (lane, form), &publication, policy)
+                    encoder.encode(outbox, (lane, form), &publication, policy, || said.offset())
                 });
                 outbox.queue(conn, &mut slot.pending, range);
                 delivered += 1;
@@ -115,7 +128,7 @@ impl Hub {
     fn distribute(
         &mut self,
         publication: &Publication<'_>,
-        shared: Option<Arc<Message>>,
+        mut shared: Option<Arc<Message>>,
         skip: Option<Address>,
         receipt: Option<Receipt>,
     ) -> (u64, u32) {
@@ -123,16 +136,18 @@ impl Hub {
         let others = wanted.without(self.id);
         let mut mails = 0;
         if !others.is_empty() {
-            let message = shared.unwrap_or_else(|| Arc::new(Message::new(publication)));
+            let message = shared.get_or_insert_with(|| Arc::new(Message::new(publication)));
             for shard in others.iter() {
-                let message = Arc::clone(&message);
+                let message = Arc::clone(message);
                 self.send(shard, Delivery::FanOut { message, skip, receipt });
                 mails += 1;
             }
         }
         let skip = skip.filter(|address| address.shard == self.id).map(|address| address.conn);
-        let here = if wanted.contains(self.id) { self.fan_out(publication, skip) } else { 0 };
-        (here, mails)
+        if !wanted.contains(self.id) {
+            return (0, mails);
+        }
+        (self.fan_out(publication, shared.as_ref(), skip), mails)
     }
 
     /// Publishes for a connection of this shard.
@@ -193,7 +208,7 @@ impl Hub {
         if let Some(sid) = self.name_of_socket(publication.topic) {
             let audience = Audience::Socket(sid);
             if sid.shard() == self.id {
-                here += self.hand_to(publication, &audience);
+                here += self.hand_to(publication, None, &audience);
             } else {
                 let (message, audience) = (Arc::new(Message::new(publication)), Arc::new(audience));
                 self.send(sid.shard(), Delivery::Announce { message, audience, receipt });
@@ -211,7 +226,7 @@ impl Hub {
         match delivery {
             Delivery::FanOut { message, skip, receipt } => {
                 let skip = skip.filter(|at| at.shard == self.id).map(|address| address.conn);
-                let count = self.fan_out(&message.publication(), skip);
+                let count = self.fan_out(&message.publication(), Some(&message), skip);
                 if let Some(Receipt { shard, ticket }) = receipt {
                     self.send(
                         shard,

@@ -6,7 +6,7 @@
 //! the hub changes.
 //!
 //! Invariant: a connection is in the topic index only while its phase is `Open`, or it is a
-//! Socket.IO socket without a transport of its own (`Guest`, `Ghost`).
+//! Socket.IO socket without a transport of its own (`Guest`, `Ghost`, or about to be a ghost).
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -31,6 +31,7 @@ use crate::shard::people::People;
 use crate::shard::policy::Policy;
 use crate::shard::pulse::Pulse;
 use crate::shard::receipts::Receipts;
+use crate::shard::recovery::Recovery;
 use crate::shard::review::Review;
 use crate::shard::session::Operators;
 use crate::shard::slot::{Phase, Slot, Slots};
@@ -125,6 +126,8 @@ pub(super) struct Hub {
     pub(super) hello_ms: u64,
     /// A WebSocket that has taken over, and the session: its socket is to go there.
     pub(super) switched: Option<(u32, ConnKey)>,
+    /// What is kept for Socket.IO clients that come back, where that is switched on.
+    pub(super) recovery: Option<Box<Recovery>>,
     pub(super) cork: Vec<u8>,
     pub(super) fired: Vec<u32>,
 }
@@ -326,7 +329,10 @@ impl Hub {
     /// Takes a connection out of the topic index, and lets it wait for nothing any more.
     pub(super) fn withdraw(&mut self, conn: u32) {
         self.forget(conn);
-        self.leave_topics(conn);
+        // An engine's own socket leaves them when it ends, and not before.
+        if !self.has_own_socket(conn) {
+            self.leave_topics(conn);
+        }
     }
 
     /// Takes a connection out of the topic index.

@@ -37,6 +37,7 @@ impl Hub {
     pub(super) fn drain(&mut self, now: Now, told_by_ms: u64, gone_by_ms: u64) {
         let gone_by = Tick::not_before_ms(gone_by_ms);
         self.gone_by = Some(gone_by);
+        self.forget_ghosts();
         let spread = told_by_ms.saturating_sub(now.mono_ms).max(1);
         for conn in self.slots.indices() {
             let after_ms = self.draw() % spread;

@@ -26,6 +26,7 @@ mod people;
 pub mod policy;
 mod pulse;
 mod receipts;
+mod recovery;
 mod report;
 mod review;
 mod role;
@@ -98,6 +99,7 @@ impl Shard {
     pub fn new(parts: Parts, now: Now) -> Self {
         let Parts { id, mailboxes, interest, policy, metrics, seed, node, all_metrics, secrets } =
             parts;
+        let recovery = recovery::Recovery::new(&metrics, (seed, id), &policy.socketio);
         let hub = Hub {
             id,
             shards: mailboxes.len() as u8,
@@ -128,6 +130,7 @@ impl Shard {
             pulse: pulse::Pulse::new(now),
             hello_ms: now.mono_ms + HELLO_MS,
             switched: None,
+            recovery,
             cork: Vec::new(),
             fired: Vec::new(),
             policy,
@@ -278,6 +281,8 @@ impl Shard {
     pub fn advance(&mut self, now: Now, port: &mut impl Port) {
         self.hub.advance(now, port);
         self.take_records(now, port);
+        self.hub.keep_recovery(now);
+        self.hub.go_on_returns(now, port);
         self.hub.stream_figures(now);
         self.hub.say_hello(now);
         self.intake.go_on(&mut self.hub, now, port);
@@ -292,7 +297,9 @@ impl Shard {
         let review = self.hub.review.is_on().then_some(0);
         let records = (!self.hub.inputs.is_empty() && !self.hub.post.congested()).then_some(0);
         let hello = self.hub.hello_due_ms();
-        [timers, history, figures, review, records, hello].into_iter().flatten().min()
+        let recovery = self.hub.recovery_due_ms();
+        let others = [review, records, hello, recovery];
+        [timers, history, figures].into_iter().chain(others).flatten().min()
     }
 
     /// The kernel has room again for a connection.

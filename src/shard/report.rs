@@ -33,7 +33,7 @@ impl Hub {
             Query::Topics { from, limit, prefix } => self.list_topics(*from, *limit, prefix),
             Query::Subscribers(names) => {
                 self.looked_at += names.len() as u64;
-                let count = |name: &str| self.topics.subscriber_count(name) as u64;
+                let count = |name: &str| self.member_count(name);
                 Found::Subscribers(names.iter().map(|name| count(name)).collect())
             }
             Query::Members(topic) => self.members(topic),
@@ -59,6 +59,7 @@ impl Hub {
                     }
                     disconnected += 1;
                 }
+                self.forget_ghosts_of(of);
                 Found::Disconnected(disconnected)
             }
         }
@@ -191,7 +192,8 @@ impl Hub {
             for subscribers in topics.matching(topic, topic.hash()) {
                 for subscriber in subscribers {
                     let slot = &mut slots[subscriber.conn];
-                    if std::mem::replace(&mut slot.stamp, stamp) != stamp {
+                    let is_there = matches!(slot.phase, Phase::Open | Phase::Guest);
+                    if std::mem::replace(&mut slot.stamp, stamp) != stamp && is_there {
                         connections += 1;
                         if wants_people {
                             found.push(subscriber.conn);

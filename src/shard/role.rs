@@ -54,6 +54,13 @@ pub(in crate::shard) struct Engine {
     /// monotonic milliseconds. They carry out what they heard a little after they hear it, but a
     /// close at once.
     pub leaving: Option<(Close, u64)>,
+    /// What was its own socket: it gets the slot for itself when the transport is closed.
+    pub ghost: Option<Box<Ghost>>,
+    /// Namespaces whose sockets are being come back for, a bit each.
+    pub returning: u8,
+    /// The log's place when the ping that is unanswered was sent: what came before it has arrived
+    /// with the answer.
+    pub pinged_at: u64,
 }
 
 /// How an engine's packets go.
@@ -120,8 +127,11 @@ pub(in crate::shard) struct Socket {
     pub pid: Option<Secret>,
     /// Its namespace.
     pub namespace: Namespace,
-    /// The log's place from which on what it has missed begins, where it never heard an offset.
+    /// The log's place up to which it is known to have heard all that was for it.
     pub since: u64,
+    /// The rooms it joined behind that place: the hashes of their names, and the places.
+    #[expect(clippy::box_collection, reason = "hardly any socket has one")]
+    pub joined: Option<Box<Vec<(u64, u64)>>>,
     /// What its `typing` and `presence` events are held to.
     pub throttle: Option<Box<Throttle>>,
     /// The token that it showed and that was not looked at yet: on the gateway.
@@ -142,8 +152,38 @@ pub(in crate::shard) struct Guest {
 pub(in crate::shard) struct Ghost {
     /// Itself.
     pub socket: Socket,
-    /// When it is forgotten.
+    /// Who it was.
+    pub identity: Option<Box<Identity>>,
+    /// When it is forgotten; never while it is being come back for.
     pub until: Tick,
+    /// Its number among the shard's ghosts.
+    pub number: u64,
+    /// Whether it is being come back for.
+    pub is_returning: bool,
+}
+
+impl Socket {
+    /// It has joined a room, when the log was at this place.
+    pub fn joins(&mut self, room: u64, place: u64) {
+        let joined = self.joined.get_or_insert_default();
+        joined.retain(|(it, _)| *it != room);
+        joined.push((room, place));
+    }
+
+    /// Whether it was in a room of its own when what is at this place was said.
+    pub fn was_in(&self, room: u64, place: u64) -> bool {
+        let joined = self.joined.as_deref().into_iter().flatten();
+        joined.into_iter().all(|(it, at)| *it != room || *at < place)
+    }
+
+    /// It has heard all up to this place.
+    pub fn has_heard(&mut self, place: u64) {
+        self.since = self.since.max(place);
+        if let Some(joined) = &mut self.joined {
+            joined.retain(|(_, at)| *at > place);
+        }
+        self.joined.take_if(|joined| joined.is_empty());
+    }
 }
 
 /// The namespaces of the room server and of the notification gateway.

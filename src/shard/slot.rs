@@ -159,6 +159,17 @@ impl Slots {
         self.used -= 1;
     }
 
+    /// Leaves a slot to what was in it without a transport: of that only where it came from stays,
+    /// and what it has sent of late. Whoever knew it by its name knows it no longer.
+    pub(super) fn haunt(&mut self, index: u32) {
+        let slot = &mut self[index];
+        let (endpoint, form, stamp, opened) = (slot.endpoint, slot.form, slot.stamp, slot.opened);
+        let (lane, address, origin) = (slot.lane, slot.address, slot.origin);
+        let free = Slot::free(slot.generation.wrapping_add(1));
+        let phase = Phase::Ghost;
+        *slot = Slot { stamp, lane, form, endpoint, phase, opened, address, origin, ..free };
+    }
+
     /// The connection of this name, while it is there.
     pub fn get(&mut self, key: ConnKey) -> Option<&mut Slot> {
         let slot = self.pages.get_mut(key.index)?;
@@ -213,6 +224,17 @@ impl Slots {
             Some(Role::Ghost(_) | Role::Probe(_)) | None => None,
         };
         socket.is_some_and(|it| it.name == sid.secret())
+    }
+
+    /// Whether a socket of this name is not there but may come back; of whichever shard it says it
+    /// is.
+    pub(super) fn is_ghost(&self, sid: Sid) -> bool {
+        let ghost = match self.role(sid.place()) {
+            Some(Role::Ghost(ghost)) => Some(ghost),
+            Some(Role::Carrier(engine)) => engine.ghost.as_deref(),
+            Some(Role::Guest(_) | Role::Probe(_)) | None => None,
+        };
+        ghost.is_some_and(|it| it.socket.name == sid.secret())
     }
 
     /// Slots there are, taken or not.

@@ -172,6 +172,7 @@ impl Hub {
             Subscribed::New { first: false } => {}
         }
         self.metrics.subscriptions.add(1);
+        self.has_joined(conn, topic);
         Ok(())
     }
 

@@ -31,6 +31,7 @@ impl Hub {
         }
         let pinged_ms = engine.beat.due_ms.saturating_sub(timeout);
         engine.beat = Beat { due_ms: now.mono_ms + interval, pinged: false };
+        self.has_arrived(conn);
         self.metrics.pongs_total.add(1);
         self.metrics.pong_wait_ms_total.add(now.mono_ms.saturating_sub(pinged_ms));
         // The wheel stands at the pong's time limit; the next ping may be due before.
@@ -80,7 +81,8 @@ impl Hub {
                 }
             }
             Some(Role::Guest(_)) => self.on_socket_deadline(now, conn),
-            Some(Role::Ghost(_)) | None => {}
+            Some(Role::Ghost(_)) => self.on_ghost_deadline(now, conn),
+            None => {}
         }
     }
 
@@ -110,8 +112,10 @@ impl Hub {
             }
             // Counted from when it was due, but that a stall of ours is not the client's.
             let since_ms = beat.due_ms.max(now.mono_ms.saturating_sub(2 * TICK_MS));
+            let pinged_at = self.recovery.as_deref().map_or(0, |it| it.log.last());
             if let Some(engine) = self.engine_mut(conn) {
                 engine.beat = Beat { due_ms: since_ms + timeout, pinged: true };
+                engine.pinged_at = pinged_at;
             }
             self.queue_engine(conn, &Packet::Ping(""));
         }

@@ -98,7 +98,11 @@ impl Hub {
             Transport::Polling(polling) => polling.probe,
             Transport::WebSocket => None,
         };
-        self.sockets_end(now, conn, is_lost);
+        if is_lost {
+            self.lose_sockets(conn);
+        } else {
+            self.end_sockets(conn);
+        }
         self.withdraw(conn);
         if let Some(probe) = probe {
             self.fail_probe(now, probe);
@@ -108,7 +112,7 @@ impl Hub {
     /// The slot of a session is about to be freed: who still awaits something of it hears that there
     /// is nothing.
     pub(in crate::shard) fn end_engine(&mut self, conn: u32) {
-        self.end_sockets(conn);
+        self.lose_sockets(conn);
         self.answer_poll(conn, HttpReply::Body(CLOSED.into()));
         if let Some(polling) = self.polling_mut(conn) {
             let (input, probe) = (polling.input.take(), polling.probe.take());

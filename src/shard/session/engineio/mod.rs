@@ -65,6 +65,9 @@ impl Hub {
             brought: brought.map(Box::new),
             unfinished: None,
             leaving: None,
+            ghost: None,
+            returning: 0,
+            pinged_at: 0,
         };
         self.slots.set_role(conn, Some(Box::new(Role::Carrier(engine))));
         self.metrics.engines.add(1);

@@ -72,7 +72,7 @@ impl Hub {
         bytes: usize,
     ) {
         let namespace = Namespace::named(nsp);
-        let is_there = namespace.is_some_and(|it| self.socket_in(carrier, it).is_some());
+        let is_there = namespace.is_some_and(|it| self.is_taken(carrier, it));
         match self.admit(now, carrier, bytes) {
             _ if is_there => return self.begin_close(now, carrier, Close::Parse),
             Admission::Within => {}
@@ -100,25 +100,56 @@ impl Hub {
         } else {
             None
         };
+        let shown = (identity.as_ref(), token.as_deref());
+        if !self.comes_back(now, carrier, namespace, auth, shown) {
+            self.begin_socket(now, carrier, namespace, identity, token.as_deref());
+        }
+    }
+
+    /// Whether an engine has a socket in a namespace, or one is being come back for.
+    fn is_taken(&self, carrier: u32, namespace: Namespace) -> bool {
+        let returning = self.engine(carrier).map_or(0, |engine| engine.returning);
+        returning & namespace.bit() != 0 || self.socket_in(carrier, namespace).is_some()
+    }
+
+    /// Makes a new socket on an engine, and tells its client.
+    pub(super) fn begin_socket(
+        &mut self,
+        now: Now,
+        carrier: u32,
+        namespace: Namespace,
+        identity: Option<Identity>,
+        token: Option<&str>,
+    ) {
         let is_gateway = namespace == Namespace::Gateway;
+        let place = self.recovery.as_deref().map(|it| it.log.last());
         let socket = Socket {
             name: Secret::new(&mut *self.secrets),
-            pid: None,
+            pid: place.map(|_| Secret::new(&mut *self.secrets)),
             namespace,
-            since: 0,
+            since: place.unwrap_or(0),
+            joined: None,
             throttle: None,
-            token: token.filter(|_| is_gateway).map(|token| (*token).into()),
+            token: token.filter(|_| is_gateway).map(Into::into),
         };
         let conn = self.seat(now, carrier, socket);
         self.become_somebody(conn, identity);
         self.metrics.socketio_sockets.add(1);
-        let Some(sid) = self.sid(conn).map(Sid::chars) else { return };
-        let sid = std::str::from_utf8(&sid).expect("a name is ASCII");
+        self.tell_connected(now, conn);
+    }
+
+    /// Tells a client that it is a socket, by which name, and with which it comes back.
+    pub(super) fn tell_connected(&mut self, now: Now, conn: u32) {
+        let Some(&Socket { name, pid, namespace, .. }) = self.socket(conn) else { return };
+        let sid = Sid::new(self.id, conn, name).chars();
+        let pid = pid.map(|pid| Sid::new(self.id, conn, pid).chars());
+        let text = |chars| std::str::from_utf8(chars).expect("a name is ASCII");
         self.queue_packet(conn, Droppable::NEVER, &[], |out| {
-            dialect::connected(out, nsp, sid, None);
+            let pid = pid.as_ref().map(|pid| text(pid.as_slice()));
+            dialect::connected(out, namespace.name(), text(&sid), pid);
         });
         self.hold_against_settings(now, conn);
-        self.rearm(now, carrier);
+        self.rearm(now, self.carrier_of(conn));
         self.rearm(now, conn);
     }
 
@@ -244,12 +275,6 @@ impl Hub {
         if let Some(nsp) = self.namespace(conn).map(Namespace::name) {
             self.queue_packet(conn, Droppable::NEVER, &[], |out| dialect::disconnect(out, nsp));
         }
-    }
-
-    /// An engine is over: its sockets end, or, where its transport was lost, wait to be come back
-    /// for.
-    pub(in crate::shard) fn sockets_end(&mut self, _now: Now, carrier: u32, _is_lost: bool) {
-        self.end_sockets(carrier);
     }
 
     /// Ends the sockets of an engine.

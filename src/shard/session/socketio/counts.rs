@@ -49,7 +49,7 @@ impl Hub {
             }
             // With too many questions open it hears of those of this shard.
         }
-        let members = self.topics.subscriber_count(room) as u64;
+        let members = self.member_count(room);
         self.joined(said.socket, said.ack, room, members);
     }
 

@@ -9,9 +9,12 @@
 mod connect;
 mod counts;
 mod gateway;
+mod lost;
 mod messages;
 mod namespace;
 mod presence;
+mod recover;
+mod replay;
 mod replies;
 mod request;
 mod rooms;
@@ -145,6 +148,7 @@ impl Hub {
                 self.connect(now, carrier, nsp, auth, bytes);
             }
             Packet::Disconnect { nsp } => {
+                self.comes_back_no_more(carrier, nsp);
                 if let Some((socket, _)) = self.socket_called(now, carrier, nsp) {
                     self.end_socket(socket);
                 }

@@ -12,6 +12,7 @@ use crate::config::{EventName, Events};
 use crate::json_text::push_string;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::Droppable;
+use crate::shard::recovery::{Offset, Recovery};
 use crate::shard::role::Namespace;
 use crate::shard::session::Notice;
 use crate::time::{Now, Timestamp};
@@ -87,10 +88,12 @@ impl Hub {
         args: &[&str],
     ) {
         let Some(nsp) = self.namespace(socket).map(Namespace::name) else { return };
+        // Clients take any last text for an offset, and of an event without arguments its name.
+        let offset = self.recovery.as_deref().map(Recovery::last_offset);
         let policy = Arc::clone(&self.policy);
         let name = name(&policy.socketio.events).text();
         self.queue_packet(socket, Droppable::NEVER, &[], |out| {
-            dialect::event(out, nsp, None, 0, name, args, None);
+            dialect::event(out, nsp, None, 0, name, args, offset.as_ref().map(Offset::as_str));
         });
     }
 
