@@ -17,6 +17,13 @@ async function behind(broker, kind, user, namespace) {
   return { way, it: await open(way, kind, user, { namespace, ...COMES_BACK }) };
 }
 
+// A check that begins when those of before have gone.
+const session = (broker, name, run) =>
+  check(name, async () => {
+    await settled(broker);
+    await run();
+  });
+
 const connections = async (broker) => (await get(broker, '/ready')).json.websocket.connections;
 
 // Cuts it, does something when the broker has noticed, and lets it come back.
@@ -35,7 +42,7 @@ export default async function recovery(broker, kind) {
     await unharmed(broker, kind);
     return;
   }
-  await check('recovered: its id, its room, and what it missed, in order and once', async () => {
+  await session(broker, 'recovered: its id, its room, and what it missed, in order and once', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     await it.join('kept');
     await publish(broker, { topic: 'kept', data: 'seen' });
@@ -53,7 +60,7 @@ export default async function recovery(broker, kind) {
     }
     same(await it.join('kept'), 1, 'members');
   });
-  await check('nothing missed: recovered, and nothing comes twice', async () => {
+  await session(broker, 'nothing missed: recovered, and nothing comes twice', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     await it.join('calm');
     await publish(broker, { topic: 'calm', data: 1 });
@@ -65,7 +72,7 @@ export default async function recovery(broker, kind) {
     await publish(broker, { topic: 'calm', data: 2 });
     same(await it.expect('message'), 2);
   });
-  await check('no event before the cut: recovered all the same', async () => {
+  await session(broker, 'no event before the cut: recovered all the same', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     const bob = await open(broker, kind, 'bob');
     const { id } = it;
@@ -74,7 +81,7 @@ export default async function recovery(broker, kind) {
     same((await it.expect('message')).content, 'missed');
     await it.quiet();
   });
-  await check('what was missed may hold bytes, and be several events', async () => {
+  await session(broker, 'what was missed may hold bytes, and be several events', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     await it.join('bytes-kept');
     const bob = await open(broker, kind, 'bob');
@@ -87,7 +94,7 @@ export default async function recovery(broker, kind) {
     same([...(await it.expect('message')).content], [0, 1, 255]);
     same(await it.expect('news'), [1]);
   });
-  await check('rooms left and gone, and what was said elsewhere, stay away', async () => {
+  await session(broker, 'rooms left and gone, and what was said elsewhere, stay away', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     for (const room of ['left-behind', 'stays']) await it.join(room);
     await it.leave('left-behind');
@@ -97,7 +104,7 @@ export default async function recovery(broker, kind) {
     same(await it.expect('message'), 'stays');
     await it.quiet();
   });
-  await check('a disconnect that was meant is not recovered', async () => {
+  await session(broker, 'a disconnect that was meant is not recovered', async () => {
     const it = await open(broker, kind, 'ann');
     await it.join('meant');
     const { id } = it;
@@ -108,12 +115,28 @@ export default async function recovery(broker, kind) {
     must(!recovered && it.id !== id, 'recovered');
     await until(async () => (await publish(broker, { topic: 'meant', data: 1 })).json.delivered === 0, 'its leaving');
   });
-  await check('back before the broker has noticed that it was gone: recovered', async () => {
+  await session(broker, 'back at once: recovered, though a client that polls has said goodbye', async () => {
+    const { way, it } = await behind(broker, kind, 'ann');
+    await it.join('at-once');
+    const { id } = it;
+    await way.lasting();
+    way.cut();
+    await it.disconnected();
+    way.reopen();
+    const { recovered } = await it.back();
+    same([recovered, it.id], [true, id], 'recovered, id');
+    await publish(broker, { topic: 'at-once', data: 1 });
+    same(await it.expect('message'), 1);
+  });
+  await session(broker, 'back before the broker has noticed that it was gone: recovered', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     await it.join('unnoticed');
     const { id } = it;
+    await way.lasting();
     way.vanish();
     await it.disconnected();
+    // A client that polls posts its goodbye, which must not get through either.
+    await way.refusing(2);
     way.reopen();
     const { recovered } = await it.back();
     same([recovered, it.id], [true, id], 'recovered, id');
@@ -121,7 +144,7 @@ export default async function recovery(broker, kind) {
     same(await it.expect('message'), 1);
     await it.quiet();
   });
-  await check('four at once, each with its own', async () => {
+  await session(broker, 'four at once, each with its own', async () => {
     const all = await Promise.all(['ann', 'bob', 'cal', 'dan'].map((user) => behind(broker, kind, user)));
     for (const [n, { it }] of all.entries()) await it.join(`own-${n}`);
     for (const { way } of all) way.cut();
@@ -140,7 +163,7 @@ export default async function recovery(broker, kind) {
 
 // A client that knows nothing of it comes back as a new socket.
 async function unharmed(broker, kind) {
-  await check('it does not recover, and loses nothing but that', async () => {
+  await session(broker, 'it does not recover, and loses nothing but that', async () => {
     const { way, it } = await behind(broker, kind, 'ann');
     await it.join('old');
     await publish(broker, { topic: 'old', data: 1 });
