@@ -82,11 +82,14 @@ section_socketio() {
     need_python_socketio
     need_rust_socketio
     need_binary
-    local status=0 run=(limit 600 node tests/external/with-broker.mjs --relay
-        tests/external/socketio/shardwire.toml)
+    local status=0 settings run
     limit 1800 node tests/external/socketio/run.mjs || status=1
-    "${run[@]}" "$SOCKETIO_HOME/bin/python" tests/external/socketio/python/run.py || status=1
-    "${run[@]}" "$RUST_SOCKETIO" || status=1
+    for settings in shardwire recovering; do
+        run=(limit 600 node tests/external/with-broker.mjs --relay
+            "tests/external/socketio/$settings.toml")
+        "${run[@]}" "$SOCKETIO_HOME/bin/python" tests/external/socketio/python/run.py || status=1
+        "${run[@]}" "$RUST_SOCKETIO" || status=1
+    done
     return "$status"
 }
 
