@@ -42,6 +42,8 @@ pub(super) struct Live {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) request_timeout: Duration,
     pub(super) flush_delay: Duration,
+    /// How long a handshake of Engine.IO waits: in a mode of conformance, and else not.
+    pub(super) handshake_delay: Duration,
 }
 
 impl Live {

@@ -55,6 +55,8 @@ pub struct Setup {
     pub request_timeout: Duration,
     /// How long output may gather before it is sent.
     pub flush_delay: Duration,
+    /// How long a handshake of Engine.IO waits.
+    pub handshake_delay: Duration,
 }
 
 /// Why a configuration without errors still cannot be started. The operator's to mend.
@@ -137,6 +139,7 @@ impl Setup {
             connections_per_ip_max: 0,
             request_timeout: Duration::from_millis(REQUEST_TIMEOUT_MS),
             flush_delay: Duration::ZERO,
+            handshake_delay: Duration::ZERO,
         }
     }
 
@@ -192,6 +195,7 @@ impl Setup {
             connections_per_ip_max: server.max_connections_per_ip,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             flush_delay: Duration::from_micros(settings.websocket.flush_delay_us),
+            handshake_delay: Duration::from_millis(settings.socketio.handshake_delay_ms),
         })
     }
 }
@@ -213,6 +217,7 @@ impl Setup {
             tls: self.tls,
             request_timeout: self.request_timeout,
             flush_delay: self.flush_delay,
+            handshake_delay: self.handshake_delay,
         };
         (self.webhook, live)
     }

@@ -18,11 +18,12 @@ use crate::http::engine::{self, Transport, Wanted};
 use crate::http::{self, Answer, doors};
 use crate::limits::SESSION_IDLE_MS;
 use crate::node::body::{self, Unread};
+use crate::node::clock;
 use crate::node::common::InProgress;
 use crate::node::live::Live;
 use crate::node::local::Local;
 use crate::node::serve::door::{Agreed, Refused, Why, agree, turn_away, verify, words};
-use crate::node::serve::{Door, Entrance};
+use crate::node::serve::{Door, Entrance, suite};
 use crate::polling::{Asked, Fault, HttpReply};
 use crate::shard::Arrival;
 use crate::sid::Sid;
@@ -49,6 +50,9 @@ pub(super) async fn answer(
         }
         Ok(Wanted::Preflight) => {
             return cors.unwrap_or(Cors::Silent).preflight(request.headers());
+        }
+        Ok(Wanted::Handshake(_)) if !suite::admits(live, request.uri().query()).await => {
+            Err(Fault::Forbidden)
         }
         Ok(Wanted::Handshake(transport)) => {
             let begun = begin(local, live, endpoint, peer, &mut request, door, transport);
@@ -100,16 +104,21 @@ fn begin(
     let census = &local.common.census;
     census.look(address).map_err(|full| later(words(full)))?;
     let known = verify(live, request);
+    let now = clock::now().wall;
     let arrival = Arrival {
         bad_token: known.is_err(),
         identity: known.unwrap_or_default(),
+        shown: suite::shown(live, request, &peer.to_string(), now),
         ..arrival(live, endpoint, address, request)
     };
     let agreed = if is_upgrade { Some(shake_hands(live, endpoint, request)?) } else { None };
     census.enter(address).map_err(|full| later(words(full)))?;
-    let Some(Agreed { on_upgrade, compression, answer }) = agreed else {
-        return Ok(engine::records_of(local.open_polling(arrival)));
+    let Some(Agreed { on_upgrade, compression, mut answer }) = agreed else {
+        let mut answer = engine::records_of(local.open_polling(arrival));
+        suite::set_cookies(live, now, &mut answer);
+        return Ok(answer);
     };
+    suite::set_cookies(live, now, &mut answer);
     let arrival = Arrival { compression, ..arrival };
     door.entered.set(Some(Entrance { on_upgrade, arrival, sid: None }));
     Ok(answer)
@@ -152,8 +161,12 @@ async fn post(
     if engine::is_bytes(request.headers()) {
         return Err(Fault::Request);
     }
+    let headers = suite::kept(live, &request);
     match body::read(live, request, live.policy.socketio.payload_bytes_max).await {
-        Ok(records) => ask(local, live, door, sid, Asked::Post(Vec::from(records).into())).await,
+        Ok(body) => {
+            let records = suite::records(headers, body.into());
+            ask(local, live, door, sid, Asked::Post(records.into())).await
+        }
         Err(Unread::TooLarge) => Ok(engine::too_large()),
         Err(Unread::TooSlow | Unread::BrokenOff) => Err(Fault::Request),
     }

@@ -14,6 +14,7 @@ mod hand_over;
 mod patience;
 mod secured;
 mod stream;
+mod suite;
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -2,11 +2,12 @@
 //!
 //! Here: how a session opens, what each kind of packet does, and how packets are queued whatever
 //! the transport. Beside: the heartbeat, what polling requests do, how a WebSocket takes over, how a
-//! session ends. A packet's message is for `socketio/`; whom it is from and what it may is not known
-//! here. Contract: protocols.md section 5.
+//! session ends, what comes back where nothing is spoken above. A packet's message is for
+//! `socketio/`; whom it is from and what it may is not known here. Contract: protocols.md section 5.
 
 mod beat;
 mod closing;
+mod echo;
 mod polling;
 mod upgrade;
 
@@ -34,6 +35,7 @@ impl Hub {
         let key = self.open_in(now, arrival, POLLING);
         let mut body = Vec::new();
         self.put_open(&mut body, key.index, true);
+        self.greet_raw(key.index);
         (key, body)
     }
 
@@ -78,6 +80,7 @@ impl Hub {
         let mut open = Vec::new();
         self.put_open(&mut open, conn, false);
         self.queue_frame(conn, OpCode::Text, |out| out.extend_from_slice(&open));
+        self.greet_raw(conn);
     }
 
     fn put_open(&self, out: &mut Vec<u8>, conn: u32, upgrades: bool) {
@@ -190,10 +193,10 @@ impl Hub {
             // Said before it heard that it is disconnected.
             return;
         }
-        let engine_only = self.policy.endpoints[usize::from(self.slots[conn].endpoint)].engine_only;
+        let engine_only = self.is_engine_only(conn);
         match packet {
-            Packet::Message(text) if engine_only => self.on_raw_text(now, conn, text),
-            Packet::Binary(bytes) if engine_only => self.on_raw_bytes(now, conn, bytes),
+            Packet::Message(text) if engine_only => self.on_raw_text(conn, text),
+            Packet::Binary(bytes) if engine_only => self.on_raw_bytes(conn, bytes),
             Packet::Message(text) => self.on_packet(now, conn, text, scratch),
             Packet::Binary(bytes) => self.on_attachment(now, conn, bytes, scratch),
             Packet::Pong(_) => self.on_pong(now, conn),
@@ -202,15 +205,6 @@ impl Hub {
             Packet::Close => self.on_engine_close(now, conn),
             Packet::Open | Packet::Upgrade | Packet::Noop => {}
         }
-    }
-
-    /// A message where Engine.IO alone is spoken comes back.
-    fn on_raw_text(&mut self, _now: Now, conn: u32, text: &str) {
-        self.queue_engine(conn, &Packet::Message(text));
-    }
-
-    fn on_raw_bytes(&mut self, _now: Now, conn: u32, bytes: &[u8]) {
-        self.queue_engine(conn, &Packet::Binary(bytes.into()));
     }
 }
 
