@@ -63,6 +63,10 @@ pub const REPLAY_PLACES: u64 = 1 << 14;
 pub const REPLAY_MESSAGES: u64 = 256;
 /// Sockets that come back of which one turn takes up.
 pub const RETURNS_PER_TURN: usize = 64;
+/// Events of one Socket.IO socket that its client is to acknowledge and has not yet.
+pub const ASKED_MAX: usize = 64;
+/// Milliseconds in which it must have.
+pub const ASKED_MS: u64 = 10_000;
 /// Attachments of one Socket.IO packet.
 pub const ATTACHMENTS_MAX: u8 = 10;
 /// Topics whose matching patterns a shard remembers: slots of a direct-mapped cache.

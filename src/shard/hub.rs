@@ -143,9 +143,8 @@ impl Hub {
     /// Takes in a connection that is sent to in a lane.
     pub(super) fn open_in(&mut self, now: Now, arrival: Arrival, lane: u8) -> ConnKey {
         let tick = Tick::at_ms(now.mono_ms);
-        let Arrival {
-            endpoint, identity, compression, address, refused, origin, bad_token, ..
-        } = arrival;
+        let Arrival { endpoint, identity, compression, address, refused, origin, bad_token, shown } =
+            arrival;
         let is_engine = self.policy.endpoints[usize::from(endpoint)].dialect == Dialect::SocketIo;
         // A Socket.IO socket is somebody when it connects.
         let (identity, brought) = if is_engine { (None, identity) } else { (identity, None) };
@@ -164,6 +163,9 @@ impl Hub {
         }
         if is_engine {
             self.become_engine(now, key.index, brought, bad_token);
+            if let Some(shown) = shown {
+                self.show(key.index, shown);
+            }
         }
         if let Some(close) = refused {
             self.begin_close(now, key.index, close);

@@ -61,6 +61,8 @@ pub(in crate::shard) struct Engine {
     /// The log's place when the ping that is unanswered was sent: what came before it has arrived
     /// with the answer.
     pub pinged_at: u64,
+    /// What a conformance suite may ask for.
+    pub suite: Option<Box<Suite>>,
 }
 
 /// How an engine's packets go.
@@ -134,8 +136,30 @@ pub(in crate::shard) struct Socket {
     pub joined: Option<Box<Vec<(u64, u64)>>>,
     /// What its `typing` and `presence` events are held to.
     pub throttle: Option<Box<Throttle>>,
+    /// What its client is to acknowledge.
+    pub asked: Option<Box<Asked>>,
     /// The token that it showed and that was not looked at yet: on the gateway.
     pub token: Option<Box<str>>,
+}
+
+/// What a socket's client is to acknowledge.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Asked {
+    /// The number of the last event.
+    pub last: u64,
+    /// Those not acknowledged, in their order, and until when they can be.
+    pub waiting: SmallVec<[(u64, Tick); 2]>,
+}
+
+/// What an engine keeps in a mode of conformance.
+#[derive(Debug)]
+pub(in crate::shard) struct Suite {
+    /// The request that it began with, a JSON object.
+    pub shown: Box<str>,
+    /// What its sockets said of themselves, JSON objects.
+    pub auths: Vec<(Namespace, Box<str>)>,
+    /// Events that came, where others must not come before, a bit each.
+    pub heard: u8,
 }
 
 /// A further socket of an engine.

@@ -70,6 +70,7 @@ impl Hub {
             ghost: None,
             returning: 0,
             pinged_at: 0,
+            suite: None,
         };
         self.slots.set_role(conn, Some(Box::new(Role::Carrier(engine))));
         self.metrics.engines.add(1);

@@ -71,7 +71,7 @@ impl Hub {
         auth: Option<&str>,
         bytes: usize,
     ) {
-        let namespace = Namespace::named(nsp);
+        let namespace = self.namespace_called(nsp);
         let is_there = namespace.is_some_and(|it| self.is_taken(carrier, it));
         match self.admit(now, carrier, bytes) {
             _ if is_there => return self.begin_close(now, carrier, Close::Parse),
@@ -86,6 +86,9 @@ impl Hub {
         let Some(namespace) = namespace else {
             return self.turn_down(carrier, nsp, INVALID_NAMESPACE, None);
         };
+        if let Some(why) = self.suite_refuses(carrier, namespace) {
+            return self.turn_down(carrier, nsp, why, None);
+        }
         let token = token_of(auth);
         let identity = if namespace == Namespace::Rooms {
             match self.believe(now, carrier, token.as_deref()) {
@@ -103,6 +106,11 @@ impl Hub {
         let shown = (identity.as_ref(), token.as_deref());
         if !self.comes_back(now, carrier, namespace, auth, shown) {
             self.begin_socket(now, carrier, namespace, identity, token.as_deref());
+            if let Namespace::Conformance(_) = namespace
+                && let Some(socket) = self.socket_in(carrier, namespace)
+            {
+                self.enter_suite(socket, auth);
+            }
         }
     }
 
@@ -130,6 +138,7 @@ impl Hub {
             since: place.unwrap_or(0),
             joined: None,
             throttle: None,
+            asked: None,
             token: token.filter(|_| is_gateway).map(Into::into),
         };
         let conn = self.seat(now, carrier, socket);

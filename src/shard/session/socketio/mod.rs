@@ -6,6 +6,8 @@
 //! webhook or for what other shards count, holds its engine: nothing behind it is read before.
 //! Contract: protocols.md sections 5 and 11, "Socket.IO".
 
+mod asked;
+mod conformance;
 mod connect;
 mod counts;
 mod gateway;
@@ -153,12 +155,14 @@ impl Hub {
                     self.end_socket(socket);
                 }
             }
-            // Nothing is asked of clients.
-            Packet::Ack { nsp, .. } => {
-                if let Some((socket, _)) = self.socket_called(now, carrier, nsp)
-                    && self.admit(now, socket, bytes) == Admission::Abuse
-                {
-                    self.begin_close(now, carrier, Close::RateAbuse);
+            Packet::Ack { nsp, ack, args, .. } => {
+                let Some((socket, _)) = self.socket_called(now, carrier, nsp) else { return };
+                if self.admit(now, socket, bytes) == Admission::Abuse {
+                    return self.begin_close(now, carrier, Close::RateAbuse);
+                }
+                // Nobody else asks anything of a client yet.
+                if self.is_awaited(socket, ack) {
+                    self.on_suite_ack(socket, args);
                 }
             }
             Packet::Event { nsp, ack, name, ref args, .. } => {
@@ -181,7 +185,7 @@ impl Hub {
                 match namespace {
                     Namespace::Rooms => self.on_room_event(now, &said, name, args),
                     Namespace::Gateway => self.on_gateway_event(now, &said, name),
-                    Namespace::Conformance(_) => {}
+                    Namespace::Conformance(_) => self.on_suite_event(now, &said, name, args),
                 }
             }
         }
@@ -190,7 +194,7 @@ impl Hub {
     /// The socket of an engine that a packet is for. Where there is none but was, the packet was on
     /// its way when that ended; where there never was, its client does not know what it says.
     fn socket_called(&mut self, now: Now, carrier: u32, nsp: &str) -> Option<(u32, Namespace)> {
-        let namespace = Namespace::named(nsp);
+        let namespace = self.namespace_called(nsp);
         let socket = namespace.and_then(|it| Some((self.socket_in(carrier, it)?, it)));
         if socket.is_none() {
             let known = self.engine(carrier).map_or(0, |engine| engine.known);
@@ -199,6 +203,15 @@ impl Hub {
             }
         }
         socket
+    }
+
+    /// The namespace of this name: of the room server and the gateway, or of the suite that is
+    /// served in their place.
+    fn namespace_called(&self, name: &str) -> Option<Namespace> {
+        match self.policy.socketio.conformance {
+            None => Namespace::named(name),
+            Some(mode) => conformance::named(mode, name),
+        }
     }
 
     /// The slot of an engine's socket in a namespace.

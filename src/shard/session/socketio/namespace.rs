@@ -3,6 +3,7 @@
 //! Each has a number, which is the form of its deliveries (`encoder.rs`) and its bit among those
 //! that an engine knows. Contract: protocols.md section 5.
 
+use super::conformance;
 use crate::shard::role::Namespace;
 use crate::wire::socketio::ROOT;
 
@@ -22,23 +23,27 @@ impl Namespace {
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Rooms | Self::Conformance(_) => ROOT,
+            Self::Rooms => ROOT,
             Self::Gateway => GATEWAY,
+            Self::Conformance(number) => conformance::name(number),
         }
     }
 
     /// Its number.
     pub(in crate::shard) fn form(self) -> u8 {
         match self {
-            Self::Rooms => 0,
+            // What a suite's sockets hear is told them alone.
+            Self::Rooms | Self::Conformance(_) => 0,
             Self::Gateway => 1,
-            Self::Conformance(number) => 2 + number,
         }
     }
 
     /// Its bit among those that an engine knows.
     pub(super) fn bit(self) -> u8 {
-        1 << self.form()
+        match self {
+            Self::Conformance(number) => 1 << number,
+            Self::Rooms | Self::Gateway => 1 << self.form(),
+        }
     }
 }
 

@@ -173,7 +173,8 @@ impl Hub {
     pub(in crate::shard) fn socket_deadline(&self, conn: u32) -> Tick {
         let throttle = self.socket(conn).and_then(|socket| socket.throttle.as_deref());
         let held = throttle.filter(|throttle| throttle.presence.is_some());
-        held.map_or(Tick::NEVER, |throttle| Tick::not_before_ms(throttle.presence_ms))
+        let due = held.map_or(Tick::NEVER, |throttle| Tick::not_before_ms(throttle.presence_ms));
+        due.min(self.asked_deadline(conn))
     }
 
     /// Acts on such a deadline, and on the end of a token, where the socket has no transport of its
@@ -184,6 +185,7 @@ impl Hub {
             let carrier = self.carrier_of(conn);
             return self.begin_close(now, carrier, Close::TokenExpired);
         }
+        self.on_asked_deadline(now, conn);
         let Some(socket) = self.socket_mut(conn) else { return };
         let throttle = socket.throttle.as_deref_mut();
         if let Some(status) = throttle.and_then(|it| it.take_due(now.mono_ms)) {

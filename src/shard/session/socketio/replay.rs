@@ -87,7 +87,7 @@ impl Hub {
     fn go_on_return(&mut self, now: Now, it: &mut Return) -> Slice {
         let conn = it.socket;
         let is_its = self.ghost(conn).is_some_and(|ghost| ghost.number == it.number);
-        if !self.is_awaited(it) {
+        if !self.is_wanted(it) {
             return Slice::Abandoned;
         }
         if !is_its {
@@ -146,7 +146,7 @@ impl Hub {
     }
 
     /// Whether the client of an engine still awaits a socket on it.
-    fn is_awaited(&self, it: &Return) -> bool {
+    fn is_wanted(&self, it: &Return) -> bool {
         let engine =
             if self.slots.holds(it.carrier) { self.engine(it.carrier.index) } else { None };
         engine.is_some_and(|engine| engine.returning & it.namespace.bit() != 0)

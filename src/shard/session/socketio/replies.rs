@@ -87,13 +87,28 @@ impl Hub {
         name: impl FnOnce(&Events) -> &EventName,
         args: &[&str],
     ) {
-        let Some(nsp) = self.namespace(socket).map(Namespace::name) else { return };
-        // Clients take any last text for an offset, and of an event without arguments its name.
-        let offset = self.recovery.as_deref().map(Recovery::last_offset);
         let policy = Arc::clone(&self.policy);
-        let name = name(&policy.socketio.events).text();
-        self.queue_packet(socket, Droppable::NEVER, &[], |out| {
-            dialect::event(out, nsp, None, 0, name, args, offset.as_ref().map(Offset::as_str));
+        self.emit_named(socket, None, name(&policy.socketio.events).text(), args, &[]);
+    }
+
+    /// Emits an event of this name, with bytes beside it, which the client is to acknowledge by a
+    /// number where one is given.
+    pub(super) fn emit_named(
+        &mut self,
+        socket: u32,
+        ack: Option<u64>,
+        name: &str,
+        args: &[&str],
+        attachments: &[Box<[u8]>],
+    ) {
+        let Some(nsp) = self.namespace(socket).map(Namespace::name) else { return };
+        let count = attachments.len() as u8;
+        // Clients take any last text for an offset, and of an event without arguments its name.
+        let recovery = self.recovery.as_deref().filter(|_| ack.is_none());
+        let offset = recovery.map(Recovery::last_offset);
+        self.queue_packet(socket, Droppable::NEVER, attachments, |out| {
+            let offset = offset.as_ref().map(Offset::as_str);
+            dialect::event(out, nsp, ack, count, name, args, offset);
         });
     }
 
