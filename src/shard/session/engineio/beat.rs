@@ -30,7 +30,9 @@ impl Hub {
             return;
         }
         let pinged_ms = engine.beat.due_ms.saturating_sub(timeout);
-        engine.beat = Beat { due_ms: now.mono_ms + interval, pinged: false };
+        // Counted from when this one was due: they would come later and later else, by up to a tick.
+        let due_ms = (pinged_ms + interval).max(now.mono_ms);
+        engine.beat = Beat { due_ms, pinged: false };
         self.has_arrived(conn);
         self.metrics.pongs_total.add(1);
         self.metrics.pong_wait_ms_total.add(now.mono_ms.saturating_sub(pinged_ms));
@@ -45,7 +47,6 @@ impl Hub {
     /// When something is to be done for a slot of this dialect, its drain and token apart.
     pub(in crate::shard) fn engine_deadline(&self, conn: u32) -> Tick {
         let policy = &self.policy.socketio;
-        let opened = self.slots[conn].opened;
         match self.slots.role(conn) {
             Some(Role::Carrier(engine)) => {
                 let mut due = match &engine.transport {
@@ -59,11 +60,11 @@ impl Hub {
                     due = due.min(Tick::not_before_ms(at_ms));
                 }
                 if engine.known == 0 && !self.is_engine_only(conn) {
-                    due = due.min(opened.plus_ms(policy.connect_ms));
+                    due = due.min(self.connect_by(conn));
                 }
                 due.min(self.socket_deadline(conn))
             }
-            Some(Role::Probe(_)) => opened.plus_ms(policy.upgrade_ms),
+            Some(Role::Probe(_)) => self.slots[conn].opened.plus_ms(policy.upgrade_ms),
             Some(Role::Guest(_)) => self.socket_deadline(conn),
             Some(Role::Ghost(ghost)) => ghost.until,
             None => Tick::NEVER,
@@ -89,7 +90,7 @@ impl Hub {
     fn on_carrier_deadline(&mut self, now: Now, conn: u32) {
         let (_, timeout) = self.beat_ms();
         let tick = Tick::at_ms(now.mono_ms);
-        let connect_by = self.slots[conn].opened.plus_ms(self.policy.socketio.connect_ms);
+        let connect_by = self.connect_by(conn);
         let Some(engine) = self.engine(conn) else { return };
         let (beat, known) = (engine.beat, engine.known);
         if let Some((close, _)) = engine.leaving.filter(|(_, at_ms)| *at_ms <= now.mono_ms) {
@@ -122,6 +123,12 @@ impl Hub {
         if self.slots[conn].phase == Phase::Open {
             self.on_socket_deadline(now, conn);
         }
+    }
+
+    /// By when an engine must have connected a namespace: not before its time is over, though the
+    /// tick that it was opened in had begun earlier.
+    fn connect_by(&self, conn: u32) -> Tick {
+        self.slots[conn].opened.plus_ms(self.policy.socketio.connect_ms + TICK_MS)
     }
 
     /// Whether nothing but Engine.IO is spoken on a connection.
