@@ -69,13 +69,14 @@ impl Shard {
     /// Bytes of heap by part, where a part can tell; idle connections have no others but the text
     /// of their identities.
     #[doc(hidden)]
-    pub fn heap_bytes(&self) -> [(&'static str, usize); 6] {
+    pub fn heap_bytes(&self) -> [(&'static str, usize); 7] {
         let hub = &self.hub;
         let slots = hub.slots.indices();
         let identities = slots.iter().filter_map(|conn| hub.slots[*conn].identity.as_ref());
         let identities = identities.map(|it| size_of_val(&**it) + it.heap_bytes()).sum();
         [
             ("slots", hub.slots.heap_bytes()),
+            ("sessions", hub.slots.roles_heap_bytes()),
             ("topic index", hub.topics.heap_bytes()),
             ("timer wheel", hub.wheel.heap_bytes()),
             ("identities", identities),

@@ -28,6 +28,21 @@ pub(in crate::shard) enum Role {
     Ghost(Ghost),
 }
 
+impl Role {
+    /// Bytes of heap beside its own.
+    pub(in crate::shard) fn heap_bytes(&self) -> usize {
+        match self {
+            Role::Carrier(engine) => {
+                engine.heap_bytes() + engine.socket.as_ref().map_or(0, Socket::heap_bytes)
+            }
+            Role::Guest(Guest { socket, .. }) | Role::Ghost(Ghost { socket, .. }) => {
+                socket.heap_bytes()
+            }
+            Role::Probe(_) => 0,
+        }
+    }
+}
+
 /// An Engine.IO session.
 #[derive(Debug)]
 pub(in crate::shard) struct Engine {
@@ -63,6 +78,23 @@ pub(in crate::shard) struct Engine {
     pub pinged_at: u64,
     /// What a conformance suite may ask for.
     pub suite: Option<Box<Suite>>,
+}
+
+impl Engine {
+    fn heap_bytes(&self) -> usize {
+        let transport = match &self.transport {
+            Transport::WebSocket => 0,
+            Transport::Polling(polling) => {
+                size_of::<Polling>() + polling.input.as_ref().map_or(0, |it| it.body.len())
+            }
+        };
+        let guests =
+            if self.guests.spilled() { self.guests.capacity() * size_of::<u32>() } else { 0 };
+        let brought = self.brought.as_ref().map_or(0, |it| size_of::<Identity>() + it.heap_bytes());
+        let unfinished =
+            self.unfinished.as_ref().map_or(0, |it| size_of::<Unfinished>() + it.bytes);
+        transport + guests + brought + unfinished
+    }
 }
 
 /// How an engine's packets go.
@@ -160,6 +192,15 @@ pub(in crate::shard) struct Suite {
     pub auths: Vec<(Namespace, Box<str>)>,
     /// Events that came, where others must not come before, a bit each.
     pub heard: u8,
+}
+
+impl Socket {
+    fn heap_bytes(&self) -> usize {
+        let throttle = self.throttle.as_ref().map_or(0, |it| {
+            size_of::<Throttle>() + it.presence.as_ref().map_or(0, |text| text.len())
+        });
+        throttle + self.token.as_ref().map_or(0, |token| token.len())
+    }
 }
 
 /// A further socket of an engine.

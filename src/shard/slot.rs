@@ -279,6 +279,12 @@ impl Slots {
             + self.roles.heap_bytes()
     }
 
+    /// Bytes of heap of what slots of the Socket.IO dialect have beside them. Linear in the slots.
+    pub(super) fn roles_heap_bytes(&self) -> usize {
+        let taken = self.pages.iter().filter_map(|(index, _)| self.role(index));
+        taken.map(|role| size_of_val(role) + role.heap_bytes()).sum()
+    }
+
     fn grow(&mut self) {
         let first = self.pages.len() as u32;
         self.pages.reach(first, || Slot::free(0));

@@ -3,8 +3,11 @@
 //!
 //! A real [`Shard`] and real frames, no sockets: what the kernel keeps is not in the figure.
 
+#[path = "../counting/mod.rs"]
 #[allow(unsafe_code)] // A counting allocator cannot be written without.
 mod counting;
+mod engines;
+#[path = "../guarded/mod.rs"]
 mod guarded;
 
 use std::net::IpAddr;
@@ -17,7 +20,7 @@ use shardwire::connection::ConnKey;
 use shardwire::interest::Interest;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
-use shardwire::shard::{Arrival, Parts, Port, Sent, Shard};
+use shardwire::shard::{Arrival, Parts, Policy, Port, Sent, Shard};
 use shardwire::sid::NotSecret;
 use shardwire::time::{Now, Timestamp};
 
@@ -44,14 +47,21 @@ impl Port for Sink {
     fn close(&mut self, _: u32, _: IpAddr) {}
 }
 
+/// The parts of a shard's heap.
+type HeapBytes = [(&'static str, usize); 7];
+
 /// A shard without connections.
 fn shard() -> Shard {
+    shard_with(guarded::policy())
+}
+
+fn shard_with(policy: Policy) -> Shard {
     let metrics = ShardMetrics::new();
     let parts = Parts {
         id: 0,
         mailboxes: Arc::from([Mailbox::new(Box::new(Awake))]),
         interest: Interest::new(),
-        policy: Arc::new(guarded::policy()),
+        policy: Arc::new(policy),
         metrics: Arc::clone(&metrics),
         seed: 1,
         node: 1,
@@ -138,12 +148,7 @@ fn bytes_of_an_idle_connection() {
     let keys_bytes = (keys.capacity() * size_of::<ConnKey>()).cast_signed();
     let each = usize::try_from(held() - before - keys_bytes).unwrap() / CONNECTIONS;
     println!("{each} bytes a connection, of which");
-    let mut told = 0;
-    for ((part, after), (_, before)) in shard.heap_bytes().into_iter().zip(parts_before) {
-        println!("  {part}: {}", (after - before) / CONNECTIONS);
-        told += after - before;
-    }
-    assert!(each.abs_diff(told / CONNECTIONS) <= 4, "the parts come to {}", told / CONNECTIONS);
+    tell_parts(&shard, parts_before, each);
     assert_eq!(shard.connections(), CONNECTIONS);
     shard.check(NOW);
     assert!(each <= BYTES_MAX, "{each} bytes a connection");
@@ -159,6 +164,16 @@ fn bytes_of_an_idle_connection() {
     drop(keys);
     let again = usize::try_from(held() - before).unwrap() / CONNECTIONS;
     assert!(again <= kept + 1, "{again} bytes stay after the second time, {kept} after the first");
+}
+
+/// Tells what each connection's bytes are, and that the shard knows of them all.
+fn tell_parts(shard: &Shard, before: HeapBytes, each: usize) {
+    let mut told = 0;
+    for ((part, after), (_, before)) in shard.heap_bytes().into_iter().zip(before) {
+        println!("  {part}: {}", (after - before) / CONNECTIONS);
+        told += after - before;
+    }
+    assert!(each.abs_diff(told / CONNECTIONS) <= 4, "the parts come to {}", told / CONNECTIONS);
 }
 
 /// Bytes that stay with a shard for each connection of its peak.
