@@ -168,6 +168,7 @@ def _debian(packages, template, command):
 
 CONTESTANTS = [
     Contestant("shardwire", "topics", "/ws", _shardwire),
+    Contestant("shardwire-rooms", "socketio", "/socket.io/", _shardwire),
     Contestant("plain", "topics", "/ws", _rust("plain", "axum", "tokio")),
     Contestant("node-ws", "topics", "/ws", _node("node-ws", "ws")),
     Contestant(

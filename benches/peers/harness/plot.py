@@ -56,7 +56,7 @@ def main(results, picture):
 def draw(axis, dots, names, unit):
     """One panel."""
     for row, dot in dots:
-        colour = OURS if names[row] == "shardwire" else THEIRS
+        colour = OURS if names[row].startswith("shardwire") else THEIRS
         parts = ("least", "median", "greatest")
         least, median, greatest = (max(dot[part] * unit, 1e-3) for part in parts)
         axis.plot([least, greatest], [row, row], color=colour, linewidth=3, alpha=0.45)
