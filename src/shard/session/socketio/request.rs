@@ -189,3 +189,106 @@ fn chat_message<'t, 'a>(argument: Option<Item<'t, 'a>>) -> Result<ChatMessage<'t
     };
     Ok(ChatMessage { to, members, has_type })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Events;
+    use crate::wire::json::Scratch;
+    use crate::wire::socketio::{Packet, decode};
+
+    /// What an event with these arguments asks for, in short; of a message its payload.
+    fn asks(event: &str) -> Result<String, Refusal> {
+        let (events, mut scratch) = (Events::default(), Scratch::default());
+        let text = format!("2[{event}]");
+        let Ok(Packet::Event { name, args, .. }) = decode(&text, &mut scratch) else {
+            panic!("{event} is no event")
+        };
+        let relay = RoomEvent::Relay(&Relay {
+            received: events.test_notification.clone(),
+            sent: events.new_notification.clone(),
+        });
+        Ok(match read(events.room_event(name).unwrap_or(relay), &args)? {
+            Request::Join { room } => format!("join {room}"),
+            Request::Leave { room } => format!("leave {room}"),
+            Request::Typing { kind, room } => format!("{kind:?} {room}"),
+            Request::Presence { status } => format!("is {status}"),
+            Request::Ping => "ping".into(),
+            Request::Relay { room, data, .. } => format!("relay {room} {data}"),
+            Request::Send(message) => {
+                let payload = message.payload(Some("\"u"), "i", Timestamp(0));
+                format!("{:?} {payload}", message.to)
+            }
+        })
+    }
+
+    const STAMP: &str = r#""id":"i","timestamp":"1970-01-01T00:00:00.000Z"}"#;
+
+    #[test]
+    fn what_is_well_formed_is_asked_for() {
+        for (event, expected) in [
+            (r#""join_room",{"room":"a"}"#, "join a"),
+            (r#""join_room",{"metadata":[],"r\u006fom":"\u0061"},1"#, "join a"),
+            (r#""leave_room",{"room":""}"#, "leave "),
+            (r#""typing_start",{"room":"a"}"#, "Start a"),
+            (r#""typing_stop",{"room":"a"}"#, "Stop a"),
+            (r#""presence_update","aw\u0061y""#, "is away"),
+            (r#""ping""#, "ping"),
+            (r#""ping",{"a":1}"#, "ping"),
+            (r#""x","r", {"a" : 1} "#, r#"relay r {"a" : 1}"#),
+        ] {
+            assert_eq!(asks(event).as_deref(), Ok(expected), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_what_its_sender_may_say() {
+        for (event, expected) in [
+            (
+                r#"{"room":"r","content":null}"#,
+                r#"Room("r") {"room":"r","content":null,"from":"\"u","type":"text","#,
+            ),
+            (
+                r#"{"content":{"a" : 1e400},"from":7,"to":"s","id":{},"type":"x","timestamp":0}"#,
+                r#"Socket("s") {"content":{"a" : 1e400},"from":"\"u","to":"s","type":"x","#,
+            ),
+            (
+                r#"{"room":null,"to":"s","type":null,"k\u0022":"\u00e9","content":[]}"#,
+                r#"Socket("s") {"room":null,"to":"s","k\"":"\u00e9","content":[],"from":"\"u","type":"text","#,
+            ),
+        ] {
+            let made = asks(&format!("\"message\",{event}"));
+            assert_eq!(made, Ok(format!("{expected}{STAMP}")), "{event}");
+        }
+    }
+
+    #[test]
+    fn what_is_ill_formed_is_refused() {
+        use Refusal::{DuplicateKey, IllTyped, InvalidRoom, Missing, NotAnObject};
+        for (event, refusal) in [
+            (r#""join_room""#, InvalidRoom),
+            (r#""join_room","a""#, InvalidRoom),
+            (r#""leave_room",{"room":null}"#, InvalidRoom),
+            (r#""typing_stop",{"Room":"a"}"#, InvalidRoom),
+            (r#""join_room",{"room":"a","room":"a"}"#, DuplicateKey),
+            (r#""presence_update""#, Missing("status")),
+            (r#""presence_update","Online""#, IllTyped("status")),
+            (r#""presence_update",["online"]"#, IllTyped("status")),
+            (r#""message""#, Missing("content")),
+            (r#""message",[]"#, NotAnObject),
+            (r#""message",{"room":"a"}"#, Missing("content")),
+            (r#""message",{"content":1}"#, Missing("room")),
+            (r#""message",{"content":1,"room":"a","to":"b"}"#, IllTyped("to")),
+            (r#""message",{"content":1,"room":7}"#, IllTyped("room")),
+            (r#""message",{"content":1,"to":7}"#, IllTyped("to")),
+            (r#""message",{"content":1,"room":"a","type":7}"#, IllTyped("type")),
+            (r#""message",{"content":1,"room":"a","a":1,"\u0061":2}"#, DuplicateKey),
+            (r#""x""#, InvalidRoom),
+            (r#""x",{"room":"a"},1"#, InvalidRoom),
+            (r#""x","a""#, Missing("data")),
+            (r#""x","a",1,2"#, IllTyped("data")),
+        ] {
+            assert_eq!(asks(event), Err(refusal), "{event}");
+        }
+    }
+}
