@@ -25,8 +25,8 @@ pub const ENGINE_PAYLOAD_BYTES_MAX: usize = 1_000_000;
 pub const UPGRADE_MS: u64 = 10_000;
 /// Milliseconds in which an engine must have connected a namespace.
 pub const CONNECT_MS: u64 = 45_000;
-/// Milliseconds in which a polling session that is over can be told so.
-pub const POLL_CLOSE_MS: u64 = 30_000;
+/// Milliseconds in which a polling session that is over can be told so: who lives polls at once.
+pub const POLL_CLOSE_MS: u64 = CLOSE_WAIT_MS;
 /// Bytes of the body of one poll; one record is always taken, whatever its size.
 pub const POLL_BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of bodies that wait to be carried out, of all polling sessions of a shard.

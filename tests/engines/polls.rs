@@ -208,3 +208,23 @@ impl World {
         self.reply(ticket).expect("a look is answered")
     }
 }
+
+#[test]
+fn a_client_that_vanishes_is_missed_also_behind_pongs() {
+    for rounds in 0..3 {
+        let mut world = World::new(1, 1 << 20);
+        let sid = world.handshake(0);
+        for _ in 0..rounds {
+            let poll = world.ask(0, sid, Asked::Poll);
+            while world.reply(poll).is_none() {
+                world.pass_ms(10);
+            }
+            assert_eq!(world.post(0, sid, "3"), HttpReply::Taken);
+        }
+        for _ in 0..=(INTERVAL_MS + TIMEOUT_MS) / 10 + 2 * 7 {
+            world.pass_ms(10);
+        }
+        assert_eq!(world.metrics[0].engines.get(), 0, "after {rounds} pongs");
+        world.shards[0].check_empty(world.now);
+    }
+}

@@ -50,7 +50,10 @@ impl Hub {
             self.outbox.queue(conn, &mut slot.pending, range);
             return self.close_by(now, conn);
         }
-        let is_at_once = matches!(close, Close::Parse | Close::Overlap | Close::PingTimeout);
+        let is_at_once = matches!(
+            close,
+            Close::Parse | Close::Overlap | Close::PingTimeout | Close::ConnectDeadline
+        );
         if is_at_once {
             self.answer_poll(conn, HttpReply::Body(CLOSED.into()));
             self.slots[conn].phase = Phase::Gone;
