@@ -77,6 +77,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod origin;
 pub mod polling;

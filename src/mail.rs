@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::audience::Audience;
 use crate::connection::{Address, ConnKey};
 use crate::message::{Message, Position};
+use crate::moving::Moving;
 use crate::polling::{Asked, HttpReply};
 use crate::query::{Found, Query};
 use crate::sid::Sid;
@@ -119,6 +120,16 @@ pub enum Delivery {
         ticket: u64,
         /// The answer.
         reply: HttpReply,
+    },
+    /// Take in a polling session, whose client comes back for a socket of yours.
+    Moved {
+        /// It.
+        session: Moving,
+    },
+    /// A session that moved away from you is over: its slot may be given up.
+    Forgotten {
+        /// The slot.
+        place: ConnKey,
     },
     /// Hand the message to the subscribers of all these topics, to each once.
     FanOutMany {

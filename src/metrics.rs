@@ -147,6 +147,8 @@ shard_metrics! {
     unsayable_total: Counter,
     /// Socket.IO sockets now whose transport is lost and who may come back.
     socketio_ghosts: Gauge,
+    /// Engines that went to the shard of a socket that their clients came back for.
+    engines_moved_total: Counter,
     /// Sockets that came back and heard what they had missed.
     recovered_total: Counter,
     /// Sockets that wanted to come back and could not.

@@ -1,27 +1,46 @@
-//! WebSockets on their way to the shard that has their session.
+//! WebSockets on their way to the shard that has their session, or the socket that their client
+//! comes back for.
 //!
 //! The kernel gives a connection to any shard; a session is at home on the one that answered its
 //! handshake. So the socket of an upgrade is put here by the shard that it came to, once hyper has
 //! let go of it, and taken by the other in its next turn. Off the way of messages: a lock is fine.
 //! Contract: protocols.md section 5.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits::CROSSINGS_MAX;
+use crate::moving::Moving;
 use crate::node::sockets::Wire;
 use crate::shard::Arrival;
 use crate::sid::Sid;
 
-/// A WebSocket that is to take over from a polling session.
+/// A WebSocket that goes to another shard.
 #[derive(Debug)]
 pub(super) struct Crossing {
-    /// The session.
-    pub(super) sid: Sid,
-    pub(super) arrival: Arrival,
+    pub(super) errand: Errand,
     pub(super) wire: Wire,
-    /// What was read of it behind its handshake.
+    /// What was read of it and not taken.
     pub(super) early: Vec<u8>,
+}
+
+/// What a WebSocket goes to another shard for.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// To take over from a polling session.
+    TakeOver {
+        /// The session.
+        sid: Sid,
+        arrival: Arrival,
+    },
+    /// To go on there, where the socket is that its client comes back for.
+    Move {
+        /// Its own session.
+        session: Moving,
+        /// Its client's address, which is counted in.
+        address: IpAddr,
+    },
 }
 
 /// Those that are on their way to one shard.
@@ -64,7 +83,7 @@ impl Crossings {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -73,10 +92,19 @@ mod tests {
     fn crossing(place: u32) -> Crossing {
         let (fd, _) = UnixStream::pair().unwrap();
         Crossing {
-            sid: Sid::new(1, place, Secret::new(&mut NotSecret(1))),
-            arrival: Arrival::new(0, IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            errand: Errand::TakeOver {
+                sid: Sid::new(1, place, Secret::new(&mut NotSecret(1))),
+                arrival: Arrival::new(0, IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            },
             wire: Wire { fd: fd.into(), tls: None },
             early: Vec::new(),
+        }
+    }
+
+    fn place(crossing: &Crossing) -> u32 {
+        match &crossing.errand {
+            Errand::TakeOver { sid, .. } => sid.place(),
+            Errand::Move { .. } => unreachable!("none was put"),
         }
     }
 
@@ -88,8 +116,8 @@ mod tests {
             crossings.put(crossing(place)).unwrap();
         }
         let refused = crossings.put(crossing(7)).unwrap_err();
-        assert_eq!(refused.sid.place(), 7);
-        let taken: Vec<u32> = crossings.take().iter().map(|it| it.sid.place()).collect();
+        assert_eq!(place(&refused), 7);
+        let taken: Vec<u32> = crossings.take().iter().map(place).collect();
         assert!(taken.into_iter().eq(0..CROSSINGS_MAX as u32));
         assert!(crossings.take().is_empty());
         crossings.put(crossing(0)).unwrap();

@@ -205,7 +205,7 @@ impl Local {
         let more_events = self.poll(shard, sockets, &mut ready);
         // After the wakes that this took from the kernel, so that none is for one left behind.
         for crossing in self.common.crossings[usize::from(self.id)].take() {
-            entering::take_in(shard, sockets, &mut ready, now, crossing);
+            self.take_in(shard, sockets, &mut ready, now, crossing);
         }
         ready.retain(|key| {
             // Asked each time: one connection's messages may be all that other shards can take.
@@ -223,6 +223,10 @@ impl Local {
         let more_deadlines = shard.next_deadline_ms().is_some_and(|at| at <= now.mono_ms);
         self.put_questions(shard, now);
         self.flush(shard, sockets);
+        if shard.has_departures() {
+            self.send_off(shard, sockets, now);
+            self.flush(shard, sockets);
+        }
         let resumed = self.pass_on(shard, sockets);
         more_mail || more_events || more_to_read || more_deadlines || resumed || shard.is_ending()
     }

@@ -161,7 +161,7 @@ fn is_told(slots: &Slots, conn: u32, audience: &Audience) -> bool {
     let socket = match slots.role(conn) {
         Some(Role::Carrier(engine)) => engine.socket.as_ref(),
         Some(Role::Guest(guest)) => Some(&guest.socket),
-        Some(Role::Ghost(_) | Role::Probe(_)) | None => None,
+        Some(Role::Ghost(_) | Role::Probe(_) | Role::Forward(_)) | None => None,
     };
     socket.is_some_and(|socket| match socket.namespace {
         Namespace::Rooms => true,

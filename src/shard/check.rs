@@ -129,6 +129,13 @@ impl Hub {
         let sockets = sockets.filter(|conn| !ghosts.contains(conn)).count();
         assert_eq!(self.metrics.socketio_sockets.get(), sockets as u64);
         let Some(recovery) = &self.recovery else { return assert!(ghosts.is_empty()) };
+        for (sid, conn) in &recovery.came {
+            let is_its = matches!(
+                self.slots.role(*conn),
+                Some(Role::Carrier(it)) if it.home.as_deref().is_some_and(|home| home.sid == *sid)
+            );
+            assert!(is_its, "{conn} is not what came");
+        }
         recovery.log.check();
         recovery.ghosts.check(|conn| self.topics.subscriptions(conn));
         assert_eq!(recovery.ghosts.slots().collect::<BTreeSet<_>>(), ghosts);
@@ -145,7 +152,10 @@ impl Hub {
 
     /// Whether a slot is none of a connection that was counted in.
     fn is_beside(&self, conn: u32) -> bool {
-        matches!(self.slots.role(conn), Some(Role::Guest(_) | Role::Ghost(_) | Role::Probe(_)))
+        matches!(
+            self.slots.role(conn),
+            Some(Role::Guest(_) | Role::Ghost(_) | Role::Probe(_) | Role::Forward(_))
+        )
     }
 
     fn check_gauges(&self) {

@@ -244,7 +244,9 @@ impl Hub {
         match self.slots.role(conn) {
             Some(Role::Carrier(_)) => self.end_engine(conn),
             Some(Role::Probe(_)) => return self.end_probe(conn, port),
-            Some(Role::Guest(_) | Role::Ghost(_)) => unreachable!("it has no transport to end"),
+            Some(Role::Guest(_) | Role::Ghost(_) | Role::Forward(_)) => {
+                unreachable!("it has no transport to end")
+            }
             None => {}
         }
         self.people.leave(&mut self.slots, conn);

@@ -244,6 +244,10 @@ impl Hub {
             Delivery::Told { ticket, shard, found } => self.on_told(ticket, shard, *found),
             Delivery::Http { sid, asked, answer } => self.on_asked(now, sid, asked, answer),
             Delivery::HttpReply { ticket, reply } => self.http_replies.push_back((ticket, reply)),
+            Delivery::Moved { session } => {
+                self.move_in(now, session);
+            }
+            Delivery::Forgotten { place } => self.on_forgotten(place),
             Delivery::FanOutMany { message, topics, skip } => {
                 self.fan_out_many(&message, &topics, skip);
             }
@@ -323,6 +327,8 @@ impl Hub {
                 | Delivery::FanOutMany { .. }
                 | Delivery::Announce { .. }
                 | Delivery::Http { .. }
+                | Delivery::Moved { .. }
+                | Delivery::Forgotten { .. }
                 | Delivery::Drain { .. } => {
                     unreachable!("a shard fans out to itself by a call")
                 }

@@ -61,6 +61,7 @@ pub use outbox::{Port, Sent};
 pub use policy::{Bucket, Endpoint, Policy, Rate, SocketIoPolicy};
 use receipts::Receipts;
 pub use receipts::Settled;
+pub use session::Leaving;
 use slot::Slots;
 use timers::{Tick, Wheel};
 

@@ -10,10 +10,10 @@ use smallvec::SmallVec;
 
 use crate::auth::Identity;
 use crate::close::Close;
-use crate::connection::ConnKey;
+use crate::connection::{Address, ConnKey};
 use crate::mail::Receipt;
 use crate::shard::timers::Tick;
-use crate::sid::Secret;
+use crate::sid::{Secret, Sid};
 
 /// What the slot is.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(in crate::shard) enum Role {
     Guest(Guest),
     /// A socket whose engine is lost, and who may come back for it.
     Ghost(Ghost),
+    /// Where requests of an engine that has moved to another shard come still.
+    Forward(Forward),
 }
 
 impl Role {
@@ -38,7 +40,7 @@ impl Role {
             Role::Guest(Guest { socket, .. }) | Role::Ghost(Ghost { socket, .. }) => {
                 socket.heap_bytes()
             }
-            Role::Probe(_) => 0,
+            Role::Probe(_) | Role::Forward(_) => 0,
         }
     }
 }
@@ -78,6 +80,10 @@ pub(in crate::shard) struct Engine {
     pub pinged_at: u64,
     /// What a conformance suite may ask for.
     pub suite: Option<Box<Suite>>,
+    /// Whether it came from another shard: it does not move again.
+    pub has_moved: bool,
+    /// Where its requests come still, if it has moved and polls, or did.
+    pub home: Option<Box<Home>>,
 }
 
 impl Engine {
@@ -93,8 +99,38 @@ impl Engine {
         let brought = self.brought.as_ref().map_or(0, |it| size_of::<Identity>() + it.heap_bytes());
         let unfinished =
             self.unfinished.as_ref().map_or(0, |it| size_of::<Unfinished>() + it.bytes);
-        transport + guests + brought + unfinished
+        let home = self.home.as_ref().map_or(0, |_| size_of::<Home>());
+        transport + guests + brought + unfinished + home
     }
+}
+
+/// Where an engine goes.
+#[derive(Debug)]
+pub(in crate::shard) struct Departure {
+    /// To this shard.
+    pub to: u8,
+    /// What it wants to connect to there.
+    pub namespace: Namespace,
+    /// What its client says of itself for that.
+    pub auth: Box<str>,
+}
+
+/// Where an engine was at home.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::shard) struct Home {
+    /// Its slot there, which passes on what comes.
+    pub at: Address,
+    /// Its name, which is of there.
+    pub sid: Sid,
+}
+
+/// What an engine that moved left behind.
+#[derive(Debug)]
+pub(in crate::shard) struct Forward {
+    /// The part of its name that nobody can guess.
+    pub secret: Secret,
+    /// The shard that it moved to.
+    pub to: u8,
 }
 
 /// How an engine's packets go.

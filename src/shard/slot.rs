@@ -170,6 +170,23 @@ impl Slots {
         *slot = Slot { stamp, lane, form, endpoint, phase, opened, address, origin, ..free };
     }
 
+    /// Takes out of a slot what goes to another shard with its engine. The slot stays, as that of
+    /// what comes there still, or is free.
+    pub(super) fn move_out(&mut self, index: u32, is_left_behind: bool) -> Slot {
+        let slot = &mut self[index];
+        let generation = slot.generation.wrapping_add(1);
+        let moved = std::mem::replace(slot, Slot::free(generation));
+        self.traffic.remove(index);
+        self.roles.remove(index);
+        if is_left_behind {
+            self[index].phase = Phase::Ghost;
+        } else {
+            self.free.push(index);
+            self.used -= 1;
+        }
+        Slot { stamp: 0, ..moved }
+    }
+
     /// The connection of this name, while it is there.
     pub fn get(&mut self, key: ConnKey) -> Option<&mut Slot> {
         let slot = self.pages.get_mut(key.index)?;
@@ -221,7 +238,7 @@ impl Slots {
         let socket = match self.role(sid.place()) {
             Some(Role::Carrier(engine)) => engine.socket.as_ref(),
             Some(Role::Guest(guest)) => Some(&guest.socket),
-            Some(Role::Ghost(_) | Role::Probe(_)) | None => None,
+            Some(Role::Ghost(_) | Role::Probe(_) | Role::Forward(_)) | None => None,
         };
         socket.is_some_and(|it| it.name == sid.secret())
     }
@@ -232,7 +249,7 @@ impl Slots {
         let ghost = match self.role(sid.place()) {
             Some(Role::Ghost(ghost)) => Some(ghost),
             Some(Role::Carrier(engine)) => engine.ghost.as_deref(),
-            Some(Role::Guest(_) | Role::Probe(_)) | None => None,
+            Some(Role::Guest(_) | Role::Probe(_) | Role::Forward(_)) | None => None,
         };
         ghost.is_some_and(|it| it.socket.name == sid.secret())
     }

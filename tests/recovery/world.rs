@@ -14,8 +14,9 @@ use shardwire::interest::Interest;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::message::Publication;
 use shardwire::metrics::ShardMetrics;
+use shardwire::polling::{Asked, HttpReply};
 use shardwire::shard::{Arrival, Endpoint, Parts, Policy, Port, Sent, Shard, SocketIoPolicy};
-use shardwire::sid::NotSecret;
+use shardwire::sid::{NotSecret, Sid};
 use shardwire::time::{Now, Timestamp};
 
 const SECRET: &str = "a secret for tests of recovery";
@@ -39,6 +40,14 @@ pub struct Net {
     pub full: Vec<u32>,
 }
 
+impl Net {
+    /// Another has this slot.
+    fn forget(&mut self, conn: u32) {
+        self.sent.remove(&conn);
+        self.closed.retain(|it| *it != conn);
+    }
+}
+
 impl Port for Net {
     fn send(&mut self, conn: u32, bytes: &[u8]) -> Sent {
         if self.full.contains(&conn) {
@@ -57,6 +66,8 @@ impl Port for Net {
 #[derive(Clone, Debug, Default)]
 pub struct Client {
     pub user: &'static str,
+    /// The shard that its engine is on.
+    pub shard: usize,
     pub claims: Value,
     pub engine: Option<ConnKey>,
     pub sid: String,
@@ -113,6 +124,13 @@ pub struct World {
     pub mailboxes: Arc<[Arc<Mailbox>]>,
     pub metrics: Arc<[Arc<ShardMetrics>]>,
     pub now_ms: u64,
+    /// Engines that went to another shard: from where, to where.
+    moved: BTreeMap<(usize, ConnKey), (usize, ConnKey)>,
+    /// What was read of connections and not taken.
+    held: BTreeMap<(usize, ConnKey), Vec<u8>>,
+    /// What requests were answered, by their numbers.
+    pub replies: BTreeMap<u64, HttpReply>,
+    tickets: u64,
 }
 
 /// A policy with one endpoint of the dialect.
@@ -148,7 +166,17 @@ impl World {
         let now = Now { mono_ms: 1000, wall: Timestamp(WALL_MS) };
         let nets = (0..shards).map(|_| Net::default()).collect();
         let shards = (0..shards).map(|id| Shard::new(parts(id), now)).collect();
-        Self { shards, nets, mailboxes, metrics, now_ms: 1000 }
+        Self {
+            shards,
+            nets,
+            mailboxes,
+            metrics,
+            now_ms: 1000,
+            moved: BTreeMap::new(),
+            held: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            tickets: 0,
+        }
     }
 
     pub fn now(&self) -> Now {
@@ -162,8 +190,51 @@ impl World {
             shard.take_mail(now, net);
             shard.advance(now, net);
             shard.flush(now, net);
-            shard.check(now);
         }
+        self.bring();
+        for shard in &mut self.shards {
+            shard.check(now);
+            while let Some((ticket, reply)) = shard.http_reply() {
+                assert!(self.replies.insert(ticket, reply).is_none(), "{ticket} twice");
+            }
+        }
+    }
+
+    /// Brings engines to other shards.
+    fn bring(&mut self) {
+        let now = self.now();
+        for from in 0..self.shards.len() {
+            while let Some(leaving) = self.shards[from].leaving(now) {
+                let to = usize::from(leaving.to);
+                let key = self.shards[to].arrived(now, leaving.session);
+                self.nets[to].forget(key.index);
+                let sent = self.nets[from].sent.remove(&leaving.key.index);
+                self.nets[to].sent.extend(sent.map(|bytes| (key.index, bytes)));
+                self.moved.insert((from, leaving.key), (to, key));
+                if let Some(bytes) = self.held.remove(&(from, leaving.key)) {
+                    self.read((to, key), bytes);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, at: (usize, ConnKey), mut bytes: Vec<u8>) {
+        let now = self.now();
+        let taken = self.shards[at.0].read(now, at.1, &mut bytes, &mut self.nets[at.0]);
+        bytes.drain(..taken);
+        if !bytes.is_empty() {
+            self.held.insert(at, bytes);
+        }
+    }
+
+    /// Where a client's engine is by now.
+    fn find(&self, client: &mut Client) -> Option<(usize, ConnKey)> {
+        let mut at = (client.shard, client.engine?);
+        while let Some(to) = self.moved.get(&at) {
+            at = *to;
+        }
+        (client.shard, client.engine) = (at.0, Some(at.1));
+        Some(at)
     }
 
     /// Turns until nothing is left to be done at this time.
@@ -196,14 +267,28 @@ impl World {
         }
     }
 
-    /// Has a client shake hands on a WebSocket of a shard.
+    /// Has a client shake hands on a WebSocket of its shard.
     pub fn arrive(&mut self, client: &mut Client) {
-        let arrival = Arrival::new(0, IpAddr::from([127, 0, 0, 1]));
         let now = self.now();
-        let key = self.shards[0].open(now, arrival);
-        self.nets[0].sent.remove(&key.index);
-        self.nets[0].closed.retain(|it| *it != key.index);
+        let key = self.shards[client.shard].open(now, arrival());
+        self.nets[client.shard].forget(key.index);
         client.engine = Some(key);
+    }
+
+    /// Asks something of a polling session, at a shard; gives the request's number.
+    pub fn ask(&mut self, shard: usize, sid: Sid, asked: Asked) -> u64 {
+        self.tickets += 1;
+        let now = self.now();
+        self.shards[shard].ask(now, sid, asked, self.tickets);
+        self.tickets
+    }
+
+    /// Begins a polling session on a shard.
+    pub fn poll_open(&mut self, shard: usize) -> Sid {
+        let now = self.now();
+        let (_, body) = self.shards[shard].open_polling(now, arrival());
+        let open: Value = serde_json::from_slice(&body[1..]).expect("an object");
+        Sid::parse(open["sid"].as_str().expect("a name")).expect("a name")
     }
 
     /// Has a client connect, with what it has of its socket of before.
@@ -232,18 +317,19 @@ impl World {
 
     /// A client's transport is lost, and the shard sees it.
     pub fn lose(&mut self, client: &mut Client) {
-        if let Some(engine) = client.engine.take() {
-            self.shards[0].gone(engine);
+        if let Some((shard, engine)) = self.find(client) {
+            self.shards[shard].gone(engine);
+            client.engine = None;
         }
         self.rest();
     }
 
     /// Sends a text message of a client's engine.
-    pub fn frame(&mut self, client: &Client, text: &str) {
+    pub fn frame(&mut self, client: &mut Client, text: &str) {
         self.send(client, 0x81, text.as_bytes());
     }
 
-    pub fn send(&mut self, client: &Client, head: u8, payload: &[u8]) {
+    pub fn send(&mut self, client: &mut Client, head: u8, payload: &[u8]) {
         let mut frame = vec![head];
         match payload.len() {
             0..126 => frame.push(0x80 | payload.len() as u8),
@@ -254,10 +340,11 @@ impl World {
         }
         frame.extend([0; 4]);
         frame.extend(payload);
-        let engine = client.engine.expect("it is there");
-        let now = self.now();
-        let taken = self.shards[0].read(now, engine, &mut frame, &mut self.nets[0]);
-        assert_eq!(taken, frame.len());
+        let at = self.find(client).expect("it is there");
+        match self.held.get_mut(&at) {
+            Some(held) => held.extend(frame),
+            None => self.read(at, frame),
+        }
     }
 
     /// Emits an event.
@@ -276,8 +363,8 @@ impl World {
 
     /// Takes what a client was sent.
     pub fn hear(&mut self, client: &mut Client) {
-        let Some(engine) = client.engine else { return };
-        let net = &mut self.nets[0];
+        let Some((shard, engine)) = self.find(client) else { return };
+        let net = &mut self.nets[shard];
         let bytes = net.sent.remove(&engine.index).unwrap_or_default();
         for (opcode, payload) in frames(&bytes) {
             match opcode {
@@ -302,11 +389,16 @@ impl World {
         while self.shards[0].settled().is_some() {}
     }
 
-    /// The reading of a counter of shard 0.
+    /// The reading of a counter, of all shards.
     pub fn reading(&self, name: &str) -> u64 {
-        let mut readings = self.metrics[0].readings();
-        readings.find(|it| it.name == name).unwrap_or_else(|| panic!("no {name}")).value
+        let of = |metrics: &Arc<ShardMetrics>| metrics.readings().find(|it| it.name == name);
+        let readings = self.metrics.iter().map(of);
+        readings.map(|it| it.unwrap_or_else(|| panic!("no {name}")).value).sum()
     }
+}
+
+fn arrival() -> Arrival {
+    Arrival::new(0, IpAddr::from([127, 0, 0, 1]))
 }
 
 fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {

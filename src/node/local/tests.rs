@@ -19,7 +19,7 @@ use crate::limits::{OPERATOR_REQUESTS_MAX, TURN_BYTES_MAX};
 use crate::node::Setup;
 use crate::node::census::Census;
 use crate::node::control::Control;
-use crate::node::crossings::{Crossing, Crossings};
+use crate::node::crossings::{Crossing, Crossings, Errand};
 use crate::node::live::Renewal;
 use crate::node::remembered::Remembered;
 use crate::node::sockets::{Waker, Wire};
@@ -222,12 +222,13 @@ fn a_socket_without_a_session_is_closed_wherever_it_came_to() {
         theirs.set_nonblocking(true).unwrap();
         let arrival = Arrival::new(TOPICS, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let wire = Wire { fd: ours.into(), tls: None };
-        let crossing = Crossing { sid, arrival, wire, early: b"early".to_vec() };
+        let early = b"early".to_vec();
         if comes_from_another {
-            local.common.crossings[0].put(crossing).unwrap();
+            let errand = Errand::TakeOver { sid, arrival };
+            local.common.crossings[0].put(Crossing { errand, wire, early }).unwrap();
             turn(&local);
         } else {
-            local.bring(crossing);
+            local.bring(sid, arrival, wire, early);
         }
         assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "it is closed");
     }

@@ -9,7 +9,6 @@ use std::io;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
-use crate::node::crossings::Crossing;
 use crate::node::local::Local;
 use crate::node::serve::Entrance;
 use crate::node::serve::stream::Stream;
@@ -21,7 +20,7 @@ pub(super) async fn hand_over(local: &Local, entrance: Entrance) {
     match (on_upgrade.await.map(take_back), sid) {
         (Ok(Ok((wire, early))), None) => return local.admit(arrival, wire, early),
         (Ok(Ok((wire, early))), Some(sid)) => {
-            return local.bring(Crossing { sid, arrival, wire, early });
+            return local.bring(sid, arrival, wire, early);
         }
         (Ok(Err(error)), _) => tracing::error!(%error, "a socket could not be taken back"),
         (Err(error), _) => tracing::debug!(%error, "a handshake was not finished"),

@@ -13,7 +13,6 @@ use crate::connection::ConnKey;
 impl Sockets {
     /// Gives a connection's socket away, and the bytes that were read of it and are held. It is
     /// watched here no more; the census is not told.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no session moves to another shard so far"))]
     pub fn remove(&mut self, key: ConnKey) -> Option<(Wire, Box<[u8]>)> {
         self.get(key)?;
         let fd = std::mem::replace(&mut self.slots[key.index], Socket::NONE).fd?;

@@ -11,6 +11,8 @@ mod log;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ahash::AHashMap;
+
 use crate::audience::Audience;
 use crate::auth::Identity;
 use crate::connection::ConnKey;
@@ -18,6 +20,7 @@ use crate::message::{Message, Publication};
 use crate::metrics::ShardMetrics;
 use crate::shard::policy::SocketIoPolicy;
 use crate::shard::role::Namespace;
+use crate::sid::Sid;
 
 pub(in crate::shard) use ghosts::Ghosts;
 pub(in crate::shard) use log::{At, Log, Offset, To};
@@ -29,6 +32,10 @@ pub(in crate::shard) struct Recovery {
     pub log: Log,
     /// Who lost its transport.
     pub ghosts: Ghosts,
+    /// Engines that are to go to the shard of a socket that their clients come back for.
+    pub departures: Vec<ConnKey>,
+    /// Engines that came from another shard, by their names of there.
+    pub came: AHashMap<Sid, u32>,
     /// Those of them that were lost since the time was last looked at: their time begins there.
     pub lost: Vec<u32>,
     /// Those who come back now, each a slice in a turn.
@@ -78,6 +85,8 @@ impl Recovery {
         Some(Box::new(Self {
             log,
             ghosts: Ghosts::default(),
+            departures: Vec::new(),
+            came: AHashMap::new(),
             lost: Vec::new(),
             returns: VecDeque::new(),
             due_ms: 0,

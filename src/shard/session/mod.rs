@@ -14,6 +14,7 @@ mod socketio;
 mod topics;
 
 pub(super) use admin::Operators;
+pub use engineio::Leaving;
 pub(super) use notice::Notice;
 pub(super) use socketio::Counting;
 

@@ -67,7 +67,7 @@ impl Hub {
             Some(Role::Probe(_)) => self.slots[conn].opened.plus_ms(policy.upgrade_ms),
             Some(Role::Guest(_)) => self.socket_deadline(conn),
             Some(Role::Ghost(ghost)) => ghost.until,
-            None => Tick::NEVER,
+            Some(Role::Forward(_)) | None => Tick::NEVER,
         }
     }
 
@@ -83,7 +83,7 @@ impl Hub {
             }
             Some(Role::Guest(_)) => self.on_socket_deadline(now, conn),
             Some(Role::Ghost(_)) => self.on_ghost_deadline(now, conn),
-            None => {}
+            Some(Role::Forward(_)) | None => {}
         }
     }
 

@@ -116,6 +116,7 @@ impl Hub {
     /// is nothing.
     pub(in crate::shard) fn end_engine(&mut self, conn: u32) {
         self.lose_sockets(conn);
+        self.forget_home(conn);
         self.answer_poll(conn, HttpReply::Body(CLOSED.into()));
         if let Some(polling) = self.polling_mut(conn) {
             let (input, probe) = (polling.input.take(), polling.probe.take());

@@ -8,8 +8,11 @@
 mod beat;
 mod closing;
 mod echo;
+mod moving;
 mod polling;
 mod upgrade;
+
+pub use moving::Leaving;
 
 use crate::auth::Identity;
 use crate::close::Close;
@@ -71,6 +74,8 @@ impl Hub {
             returning: 0,
             pinged_at: 0,
             suite: None,
+            has_moved: false,
+            home: None,
         };
         self.slots.set_role(conn, Some(Box::new(Role::Carrier(engine))));
         self.metrics.engines.add(1);

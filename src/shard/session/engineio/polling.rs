@@ -28,8 +28,11 @@ pub(super) const CLOSED: &[u8] = b"1";
 impl Hub {
     /// Takes an HTTP request of a session; answers it at once or later, once.
     pub(in crate::shard) fn on_asked(&mut self, now: Now, sid: Sid, asked: Asked, answer: Receipt) {
-        let conn = sid.place();
-        let is_session = self.slots.engine_of(sid).is_some();
+        if let Some(to) = self.moved_to(sid) {
+            return self.pass_on(to, sid, asked, answer);
+        }
+        let session = self.engine_called(sid);
+        let (conn, is_session) = (session.unwrap_or(sid.place()), session.is_some());
         if is_session && self.is_overdue(now, conn) {
             self.begin_close(now, conn, Close::PingTimeout);
         }

@@ -31,8 +31,8 @@ impl Hub {
         sid: Sid,
         arrival: Arrival,
     ) -> Option<ConnKey> {
-        self.slots.engine_of(sid)?;
-        let carrier = self.slots.key(sid.place());
+        let carrier = self.engine_called(sid)?;
+        let carrier = self.slots.key(carrier);
         let is_open = self.slots[carrier.index].phase == Phase::Open;
         let is_free = self.polling_mut(carrier.index).is_some_and(|it| it.probe.is_none());
         if !is_open || !is_free {

@@ -89,6 +89,20 @@ impl Hub {
         if let Some(why) = self.suite_refuses(carrier, namespace) {
             return self.turn_down(carrier, nsp, why, None);
         }
+        self.connect_as(now, carrier, namespace, auth, true);
+    }
+
+    /// Takes a CONNECT packet that may be taken here, or on the shard of a socket that its client comes
+    /// back for, if the engine may move there.
+    pub(in crate::shard) fn connect_as(
+        &mut self,
+        now: Now,
+        carrier: u32,
+        namespace: Namespace,
+        auth: Option<&str>,
+        may_move: bool,
+    ) {
+        let nsp = namespace.name();
         let token = token_of(auth);
         let identity = if namespace == Namespace::Rooms {
             match self.believe(now, carrier, token.as_deref()) {
@@ -104,7 +118,7 @@ impl Hub {
             None
         };
         let shown = (identity.as_ref(), token.as_deref());
-        if !self.comes_back(now, carrier, namespace, auth, shown) {
+        if !self.comes_back(now, carrier, namespace, auth, shown, may_move) {
             self.begin_socket(now, carrier, namespace, identity, token.as_deref());
             if let Namespace::Conformance(_) = namespace
                 && let Some(socket) = self.socket_in(carrier, namespace)

@@ -90,7 +90,7 @@ impl Hub {
         match self.slots.role(conn)? {
             Role::Ghost(ghost) => Some(ghost),
             Role::Carrier(engine) => engine.ghost.as_deref(),
-            Role::Guest(_) | Role::Probe(_) => None,
+            Role::Guest(_) | Role::Probe(_) | Role::Forward(_) => None,
         }
     }
 
@@ -98,7 +98,7 @@ impl Hub {
         match self.slots.role_mut(conn)? {
             Role::Ghost(ghost) => Some(ghost),
             Role::Carrier(engine) => engine.ghost.as_deref_mut(),
-            Role::Guest(_) | Role::Probe(_) => None,
+            Role::Guest(_) | Role::Probe(_) | Role::Forward(_) => None,
         }
     }
 

@@ -239,7 +239,7 @@ impl Hub {
             Role::Carrier(engine) => engine.socket.as_ref(),
             Role::Guest(guest) => Some(&guest.socket),
             Role::Ghost(ghost) => Some(&ghost.socket),
-            Role::Probe(_) => None,
+            Role::Probe(_) | Role::Forward(_) => None,
         }
     }
 
@@ -249,7 +249,7 @@ impl Hub {
             Role::Carrier(engine) => engine.socket.as_mut(),
             Role::Guest(guest) => Some(&mut guest.socket),
             Role::Ghost(ghost) => Some(&mut ghost.socket),
-            Role::Probe(_) => None,
+            Role::Probe(_) | Role::Forward(_) => None,
         }
     }
 

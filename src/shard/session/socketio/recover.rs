@@ -52,11 +52,15 @@ impl Hub {
         namespace: Namespace,
         auth: Option<&str>,
         shown: (Option<&Identity>, Option<&str>),
+        may_move: bool,
     ) -> bool {
         if self.recovery.is_none() {
             return false;
         }
         let Some((pid, offset)) = ticket_of(auth) else { return false };
+        if may_move && self.depart(carrier, pid.shard(), namespace, auth.unwrap_or_default()) {
+            return true;
+        }
         let begun = self.begin_return(now, carrier, namespace, (pid, offset.as_deref()), shown);
         self.metrics.recovery_failed_total.add(u64::from(begun.is_none()));
         begun.is_some()
