@@ -121,18 +121,7 @@ impl<'a> Session<'a> {
 
     /// Brings a WebSocket that says these at once.
     pub fn bring(&self, says: &[&str]) -> Socket {
-        let target = self.target().replace("polling", "websocket");
-        let Asking(stream) = Asking::new(self.node, "GET", &target, UPGRADE, "");
-        let mut socket = Socket { stream, rest: Vec::new() };
-        for text in says {
-            socket.say(text);
-        }
-        let head = socket.until(|bytes| {
-            let end = bytes.windows(4).position(|part| part == b"\r\n\r\n")? + 4;
-            Some((end, String::from_utf8(bytes[..end].to_vec()).unwrap()))
-        });
-        assert!(head.unwrap().starts_with("HTTP/1.1 101 "));
-        socket
+        Socket::begin(self.node, &self.target().replace("polling", "websocket"), says)
     }
 
     /// Begins any request of this session that polls.
@@ -155,20 +144,54 @@ pub struct Socket {
 }
 
 impl Socket {
+    /// A session that begins as a WebSocket.
+    pub fn open(node: &Node) -> Self {
+        let mut socket = Self::begin(node, "/socket.io/?EIO=4&transport=websocket", &[]);
+        assert!(socket.hear().is_some_and(|it| it.starts_with("0{")));
+        socket
+    }
+
+    fn begin(node: &Node, target: &str, says: &[&str]) -> Self {
+        let Asking(stream) = Asking::new(node, "GET", target, UPGRADE, "");
+        let mut socket = Self { stream, rest: Vec::new() };
+        for text in says {
+            socket.say(text);
+        }
+        let head = socket.until(|bytes| {
+            let end = bytes.windows(4).position(|part| part == b"\r\n\r\n")? + 4;
+            Some((end, String::from_utf8(bytes[..end].to_vec()).unwrap()))
+        });
+        assert!(head.unwrap().starts_with("HTTP/1.1 101 "));
+        socket
+    }
+
+    /// Says a CONNECT packet; gives the reply.
+    pub fn connect(&mut self, packet: &str) -> String {
+        self.say(packet);
+        self.hear().expect("a reply")
+    }
+
     /// Says a short text.
     pub fn say(&mut self, text: &str) {
-        assert!(text.len() < 126);
-        let head = [0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
-        self.stream.write_all(&[&head, text.as_bytes()].concat()).unwrap();
+        let length = u16::try_from(text.len()).expect("a short text");
+        let head = match length {
+            0..126 => vec![0x81, 0x80 | length as u8],
+            _ => [&[0x81, 0x80 | 126][..], &length.to_be_bytes()].concat(),
+        };
+        self.stream.write_all(&[&head, &[0; 4][..], text.as_bytes()].concat()).unwrap();
     }
 
     /// The next text; `None` at the end, or a close frame.
     pub fn hear(&mut self) -> Option<String> {
         self.until(|bytes| {
-            let (&[kind, length], rest) = bytes.split_first_chunk()?;
-            let payload = rest.get(..usize::from(length))?;
+            let (&[kind, short], rest) = bytes.split_first_chunk()?;
+            let (length, head) = match short {
+                126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 2),
+                _ => (usize::from(short), 0),
+            };
+            let payload = rest.get(head..head + length)?;
             let text = String::from_utf8_lossy(payload).into_owned();
-            Some((2 + payload.len(), (kind == 0x81).then_some(text)))
+            Some((2 + head + length, (kind == 0x81).then_some(text)))
         })?
     }
 

@@ -5,6 +5,7 @@
 mod client;
 mod doors;
 mod polls;
+mod recovery;
 mod upgrades;
 
 /// Numbers of shards to try with.
