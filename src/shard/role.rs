@@ -156,6 +156,8 @@ pub(in crate::shard) struct Polling {
     pub last: Option<u8>,
     /// When the poll that waits meanwhile is ended, in monotonic milliseconds.
     pub noop_ms: Option<u64>,
+    /// Polls that were ended at once meanwhile.
+    pub let_go: u8,
 }
 
 /// A body of records of which some are to be carried out yet.

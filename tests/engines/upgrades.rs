@@ -16,10 +16,14 @@ fn a_websocket_takes_over() {
         world.say(0, key, &["2probe"]);
         assert_eq!(world.heard(0, key.index), ["3probe"]);
         assert_eq!(world.body(poll).unwrap(), "6");
-        // The next poll gets what there is, or an end after a tick.
+        // The next polls get what there is, or an end at once, or after a tick.
         assert_eq!(world.post(at, sid, "4data"), HttpReply::Taken);
         let poll = world.ask(at, sid, Asked::Poll);
         assert_eq!(world.body(poll).unwrap(), "4data");
+        for _ in 0..4 {
+            let poll = world.ask(at, sid, Asked::Poll);
+            assert_eq!(world.body(poll).unwrap(), "6");
+        }
         let poll = world.ask(at, sid, Asked::Poll);
         assert_eq!(world.reply(poll), None);
         world.pass_ms(2 * 64);

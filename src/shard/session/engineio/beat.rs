@@ -137,7 +137,7 @@ impl Hub {
     }
 
     /// Whether this slot, if it is one, is a WebSocket that has been tried and may take over.
-    fn is_probed(&self, probe: Option<u32>) -> bool {
+    pub(super) fn is_probed(&self, probe: Option<u32>) -> bool {
         let role = probe.and_then(|conn| self.slots.role(conn));
         matches!(role, Some(Role::Probe(probe)) if probe.probed)
     }

@@ -250,6 +250,19 @@ impl Hub {
             && slot.backlog.as_deref().is_none_or(|it| it.reply_bytes() <= replies_max)
     }
 
+    /// Ends a poll that came once a WebSocket had been tried: its client was about to go over, and
+    /// cannot while the poll hangs. That it did go over has been read by now, if it was sent before.
+    fn let_go(&mut self, conn: u32) {
+        let Some(polling) = self.polling(conn) else { return };
+        let (is_probed, is_late) = (self.is_probed(polling.probe), polling.noop_ms.is_some());
+        if is_probed && is_late && polling.let_go < LET_GO_AT_ONCE {
+            if let Some(polling) = self.polling_mut(conn) {
+                polling.let_go += 1;
+            }
+            self.answer_poll(conn, HttpReply::Body(NOOP.into()));
+        }
+    }
+
     /// Answers the poll that waits with what is queued, or keeps that for the next.
     pub(in crate::shard) fn flush_polling(&mut self, now: Now, conn: u32) {
         let slot = &mut self.slots[conn];
@@ -263,6 +276,7 @@ impl Hub {
             return;
         }
         if chain.is_empty() && slot.backlog.is_none() {
+            self.let_go(conn);
             return self.say_last(conn);
         }
         let backlog = slot.backlog.as_deref_mut();
@@ -295,5 +309,8 @@ impl Hub {
     }
 }
 
+/// Polls that end at once while a WebSocket may take over; those behind wait for a tick each, so that
+/// a client whose WebSocket is slow does not ask all the time.
+const LET_GO_AT_ONCE: u8 = 4;
 /// Records of one session that a turn carries out.
 const RECORDS_PER_TURN: u64 = 1024;

@@ -178,7 +178,7 @@ impl Hub {
         if let Some(polling) = self.polling_mut(carrier.index)
             && polling.probe == Some(conn)
         {
-            (polling.probe, polling.noop_ms) = (None, None);
+            (polling.probe, polling.noop_ms, polling.let_go) = (None, None, 0);
             self.metrics.upgrades_failed_total.add(1);
             // Its ping may have waited: what is due is looked at anew.
             self.wheel.set(carrier.index, Tick::at_ms(0));
