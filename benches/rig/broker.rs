@@ -6,6 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use shardwire::auth::{DialectRules, Rules, Tenants, TokenSettings, Verifier};
+use shardwire::close::Close;
 use shardwire::config::{self, Dialect};
 use shardwire::limits::COMPRESSION_BYTES_MIN;
 use shardwire::node::{Node, Setup, tls};
@@ -20,6 +21,11 @@ use super::memory::Memory;
 pub const ROLE: &str = "broker";
 /// The endpoint's path.
 pub const PATH: &str = "/ws";
+/// That of Socket.IO.
+pub const ROOMS_PATH: &str = "/socket.io/";
+/// Socket.IO's heartbeat: who fell silent is gone before a run is over.
+const ROOMS_PING_MS: u64 = 10_000;
+const ROOMS_PONG_MS: u64 = 5_000;
 /// The key of its HTTP API.
 pub const API_KEY: &str = "a-key-for-measuring";
 const SECRET: &str = "a-secret-for-measuring-of-32-bytes";
@@ -113,6 +119,11 @@ impl Broker {
         self.child.ask_number(name)
     }
 
+    /// How many connections it has closed, by reason.
+    pub fn closed(&mut self) -> String {
+        self.child.ask("closed")
+    }
+
     /// Waits until no more than so many connections are left.
     ///
     /// # Panics
@@ -154,6 +165,17 @@ pub fn run(arguments: &Arguments) {
     child::answer(|question| match question {
         "cpu" => child::cpu_ns().to_string(),
         "memory" => Memory::read().to_line(),
+        "closed" => {
+            let sum = |close| node.metrics().iter().map(|it| it.closed_for(close).get()).sum();
+            let closed = Close::ALL.map(|close| (close.reason(), sum(close)));
+            let closed = closed.iter().filter(|(_, times): &&(_, u64)| *times > 0);
+            closed
+                .map(|(why, times)| {
+                    format!("{times} {}", if why.is_empty() { "without a word" } else { why })
+                })
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
         metric => {
             let readings = node.metrics().iter().flat_map(|shard| shard.readings());
             let values = readings.filter(|reading| reading.name == metric);
@@ -166,7 +188,12 @@ pub fn run(arguments: &Arguments) {
 fn policy(tokens: bool, with_rules: bool) -> Policy {
     let rules =
         if with_rules { Rules::defaults(DialectRules::Topics, true) } else { Rules::open() };
-    let mut policy = Policy::new(vec![Endpoint::new(PATH, Dialect::Topics, tokens, rules)]);
+    let mut policy = Policy::new(vec![
+        Endpoint::new(PATH, Dialect::Topics, tokens, rules),
+        Endpoint::new(ROOMS_PATH, Dialect::SocketIo, tokens, Rules::open()),
+    ]);
+    policy.socketio.ping_interval_ms = ROOMS_PING_MS;
+    policy.socketio.ping_timeout_ms = ROOMS_PONG_MS;
     if with_rules {
         policy.tenants = Tenants::new(Some(&[TENANT.into()]), &["idle".into()]);
         policy.rate = Rate { messages: Some(never_reached()), bytes: Some(never_reached()) };

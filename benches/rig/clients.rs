@@ -48,6 +48,8 @@ pub struct Clients {
 struct Crowd {
     tokens: Vec<String>,
     heard: Vec<(usize, Heard)>,
+    /// Who was refused what, where a run goes on with that.
+    refused: Option<Vec<(usize, String)>>,
 }
 
 impl Audience for Crowd {
@@ -59,7 +61,11 @@ impl Audience for Crowd {
                 Heard::Messages(stamp, count)
             }
             Happened::Heard { heard: Said::Refused(words), .. } => {
-                panic!("client {connection}: {}", String::from_utf8_lossy(words))
+                let words = String::from_utf8_lossy(words);
+                let Some(refused) = &mut self.refused else {
+                    panic!("client {connection}: {words}")
+                };
+                return refused.push((connection as usize, words.into()));
             }
             Happened::Heard { .. } => return,
             Happened::Refused(why) => panic!("client {connection}: {why}"),
@@ -80,7 +86,16 @@ impl Clients {
     /// # Panics
     /// When there is no descriptor left.
     pub fn new(address: SocketAddr, compression: bool) -> Self {
-        Self::of(address, compression, None)
+        Self::of(Self::target(address, compression, None))
+    }
+
+    /// Nobody yet; each will speak Socket.IO.
+    ///
+    /// # Panics
+    /// When there is no descriptor left.
+    pub fn of_rooms(broker: &Broker) -> Self {
+        let target = Self::target(broker.address, false, None);
+        Self::of(Target { path: broker::ROOMS_PATH.into(), dialect: Spoken::Socketio, ..target })
     }
 
     /// Nobody yet; each will speak TLS where the broker does.
@@ -89,11 +104,11 @@ impl Clients {
     /// When there is no descriptor left.
     pub fn of_broker(broker: &Broker) -> Self {
         let file = broker.certificate.as_ref().map(|certificate| certificate.file().to_owned());
-        Self::of(broker.address, false, file.map(Tls::Authorities))
+        Self::of(Self::target(broker.address, false, file.map(Tls::Authorities)))
     }
 
-    fn of(address: SocketAddr, compression: bool, tls: Option<Tls>) -> Self {
-        let target = Target {
+    fn target(address: SocketAddr, compression: bool, tls: Option<Tls>) -> Target {
+        Target {
             address,
             host: "localhost".into(),
             path: broker::PATH.into(),
@@ -101,11 +116,14 @@ impl Clients {
             dialect: Spoken::Topics,
             compression,
             credentials: Credentials::None,
-        };
+        }
+    }
+
+    fn of(target: Target) -> Self {
         let swarm = Swarm::new(&target, dialect::of(&target), PER_ADDRESS);
         Self {
             swarm: swarm.expect("a descriptor is left"),
-            crowd: Crowd { tokens: Vec::new(), heard: Vec::new() },
+            crowd: Crowd { tokens: Vec::new(), heard: Vec::new(), refused: None },
             begun: Instant::now(),
         }
     }
@@ -113,6 +131,11 @@ impl Clients {
     /// What each client shows in its handshake, by its number.
     pub fn show(&mut self, tokens: Vec<String>) {
         self.crowd.tokens = tokens;
+    }
+
+    /// Goes on when the broker refuses somebody something; who was, and what, since the last call.
+    pub fn take_refused(&mut self) -> Vec<(usize, String)> {
+        self.crowd.refused.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Begins a connection.
@@ -197,6 +220,17 @@ pub fn subscribe(topics: &[impl Serialize]) -> Vec<u8> {
 /// A client's publish of some JSON text.
 pub fn publish(topic: &str, data: &str) -> Vec<u8> {
     text(&format!(r#"{{"type":"message","topic":"{topic}","data":{data}}}"#))
+}
+
+/// A Socket.IO packet that asks to be in a room.
+pub fn join(room: &str) -> String {
+    format!(r#"21["join_room",{{"room":"{room}"}}]"#)
+}
+
+/// A Socket.IO packet: a message to a room, with a stamp.
+pub fn message(room: &str, stream: usize, number: usize) -> String {
+    let content = stamped(stream, number, 0);
+    format!(r#"2["message",{{"room":"{room}","content":{content}}}]"#)
 }
 
 /// A stamp as a JSON string of so many bytes, or as many as a stamp takes.

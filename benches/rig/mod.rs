@@ -14,5 +14,6 @@ pub mod child;
 pub mod clients;
 pub mod memory;
 pub mod mute;
+pub mod polling;
 pub mod publisher;
 pub mod report;

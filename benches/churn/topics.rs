@@ -1,37 +1,23 @@
-//! Clients that are killed at random under load, and others that must not notice.
+//! Subscribers of topics that are killed at random, in the midst of what they do.
 //!
-//! For a minute, some hundred clients a second come and are killed: in their handshake, in the
-//! midst of a frame or a fragmented message, while they publish, with output that they never read;
-//! with a reset or without a word. Meanwhile others stay and check that each publisher's messages
-//! come in order, none lost, none twice: all of those that stay, and of those that are killed a
-//! beginning, the same for everybody. Before, during and after, the broker's memory is read; after,
-//! it must be back.
-//!
-//! `shardwire bench churn` lets connections leave and come back, and judges what the others get.
-//! This one kills in the midst of something, and sees the broker's heap.
-//!
-//! `cargo bench --bench churn -- [--seconds N] [--shards N] [--a-second N] [--seed N]`
-
-#![allow(clippy::cast_precision_loss, reason = "figures are for people")]
-
-mod rig;
+//! Some hundred clients a second come and are killed: in their handshake, in the midst of a frame or
+//! a fragmented message, while they publish, with output that they never read; with a reset or
+//! without a word. Others stay: of those that stay each publisher's messages come whole, of those
+//! that are killed a beginning, the same for everybody.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rig::arguments::Arguments;
-use rig::broker::{self, Broker};
-use rig::clients::{self, Clients, Heard, subscribe};
-use rig::memory::{Counting, Memory};
-use rig::{mute, report};
+use crate::rig::arguments::Arguments;
+use crate::rig::broker::Broker;
+use crate::rig::clients::{self, Clients, Heard, subscribe};
+use crate::rig::mute;
+use crate::{Watched, random};
 use shardwire::load::stamp::Stamp;
 use shardwire::load::swarm::{Leave, Swarm};
 use shardwire::wire::frame::{OpCode, put_masked};
 use socket2::Socket;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const ROOMS: usize = 10;
 /// Messages a second to all rooms together.
@@ -51,50 +37,24 @@ const STEP: Duration = Duration::from_millis(2);
 const STAYING: usize = OF_TWO_ROOMS + OF_ALL_ROOMS + PUBLISHERS;
 const FIRST_PUBLISHER: usize = OF_TWO_ROOMS + OF_ALL_ROOMS;
 
-fn main() {
-    let arguments = Arguments::read();
-    if arguments.text("role") == Some(broker::ROLE) {
-        return broker::run(&arguments);
-    }
-    let seconds = arguments.size("seconds", 60, 1);
-    let shards = arguments.size("shards", 4, 4);
+/// Runs it.
+pub fn run(arguments: &Arguments, shards: usize, seconds: usize, seed: usize) {
     let a_second = arguments.size("a-second", 150, 50);
-    let seed = arguments.size("seed", 1, 1);
-    report::head("Churn");
     println!("{shards} shards, {seconds} s, {a_second} clients a second, seed {seed}");
     let mut broker = Broker::start(shards, false, None);
     let mut scene = Scene::new(broker.address, seed as u64);
     let warm_up = Duration::from_millis(seconds as u64 * 1000 / 10);
     scene.run(warm_up, a_second as f64, || {});
     scene.calm(&mut broker);
-    let before = broker.memory();
-    let mut peak = Memory::default();
-    let mut next_reading = Instant::now();
-    scene.run(Duration::from_secs(seconds as u64), a_second as f64, || {
-        if next_reading <= Instant::now() {
-            let now = broker.memory();
-            peak.heap = peak.heap.max(now.heap_peak);
-            peak.resident = peak.resident.max(now.resident);
-            peak.anonymous = peak.anonymous.max(now.anonymous);
-            next_reading += Duration::from_millis(500);
-        }
-    });
+    let mut watched = Watched::begin(&mut broker);
+    scene.run(Duration::from_secs(seconds as u64), a_second as f64, || watched.look(&mut broker));
     scene.calm(&mut broker);
-    let after = broker.memory();
     scene.print();
     println!(
         "  messages dropped with slow consumers: {}",
         broker.metric("dropped_disconnect_total")
     );
-    for (when, memory) in [("before", before), ("peak", peak), ("after", after)] {
-        let kib = |bytes: u64| bytes >> 10;
-        println!(
-            "  {when:6} heap {:6} KiB, resident {:6} KiB, anonymous {:6} KiB",
-            kib(memory.heap),
-            kib(memory.resident),
-            kib(memory.anonymous)
-        );
-    }
+    watched.print(&mut broker);
 }
 
 /// How a client is to be killed.
@@ -380,12 +340,7 @@ impl Scene {
 
     /// A number at random.
     fn below(&mut self, bound: usize) -> usize {
-        // splitmix64.
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+        random(&mut self.random, bound)
     }
 }
 
