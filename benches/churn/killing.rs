@@ -87,7 +87,7 @@ impl Scene {
     /// A message that is never finished.
     fn never(&self, seat: usize) -> Vec<u8> {
         let text = clients::message(&room(seat), self.members[seat].stream, NEVER);
-        clients::text(&format!("4{text}"))
+        clients::packet(&text)
     }
 
     fn kill_socket(&mut self, seat: usize) {

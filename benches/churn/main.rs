@@ -10,7 +10,7 @@
 //! This one kills in the midst of something, and sees the broker's heap.
 //!
 //! `cargo bench --bench churn -- [--dialect topics|socketio] [--seconds N] [--shards N] [--seed N]
-//! [--a-second N]`, of rooms `[--clients N] [--messages N]`; without a dialect both
+//! [--a-second N]`, of rooms `[--clients N] [--messages N] [--recovery]`; without a dialect both
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 

@@ -32,11 +32,13 @@ const STEP: Duration = Duration::from_millis(1);
 pub fn run(arguments: &Arguments, shards: usize, seconds: usize, seed: usize) {
     let clients = arguments.size("clients", 5000, 200);
     let a_second = arguments.size("messages", 200, 200);
+    let recovery = arguments.has("recovery");
     println!(
-        "{shards} shards, {seconds} s, {clients} clients in rooms of {ROOM}, {a_second} messages a \
-         second, seed {seed}"
+        "{shards} shards, {seconds} s, recovery {}, {clients} clients in rooms of {ROOM}, {a_second} messages a \
+         second, seed {seed}",
+        if recovery { "on" } else { "off" }
     );
-    let mut broker = Broker::start(shards, false, None);
+    let mut broker = Broker::start_brisk(shards, recovery);
     let mut scene = Scene::new(&broker, clients, seconds, seed as u64);
     scene.enter(&mut broker);
     let mut watched = Watched::begin(&mut broker);
@@ -228,7 +230,7 @@ impl Scene {
         if is_in {
             let text = clients::message(&room(seat), stream, self.ledger.sent(stream));
             let is_said = if class == Class::WebSocket {
-                self.clients.say(seat, &clients::text(&format!("4{text}")))
+                self.clients.say(seat, &clients::packet(&text))
             } else {
                 self.pollers.say(seat, &text);
                 true
@@ -277,7 +279,7 @@ impl Scene {
     }
 
     fn asks_in(&self, seat: usize) -> Vec<u8> {
-        clients::text(&format!("4{}", clients::join(&room(seat))))
+        clients::packet(&clients::join(&room(seat)))
     }
 
     fn is_in(&mut self, seat: usize) {

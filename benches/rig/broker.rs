@@ -23,9 +23,11 @@ pub const ROLE: &str = "broker";
 pub const PATH: &str = "/ws";
 /// That of Socket.IO.
 pub const ROOMS_PATH: &str = "/socket.io/";
-/// Socket.IO's heartbeat: who fell silent is gone before a run is over.
-const ROOMS_PING_MS: u64 = 10_000;
-const ROOMS_PONG_MS: u64 = 5_000;
+/// Socket.IO's heartbeat where it is brisk: who fell silent is gone before a run is over.
+const BRISK_PING_MS: u64 = 10_000;
+const BRISK_PONG_MS: u64 = 5_000;
+/// How long Socket.IO's sockets can be come back for, where they can.
+const RECOVERY_MS: u64 = 20_000;
 /// The key of its HTTP API.
 pub const API_KEY: &str = "a-key-for-measuring";
 const SECRET: &str = "a-secret-for-measuring-of-32-bytes";
@@ -53,6 +55,16 @@ impl Broker {
     /// When it does not start.
     pub fn start(shards: usize, tokens: bool, processor: Option<usize>) -> Self {
         Self::begin(shards, Self::flags(tokens), processor, None)
+    }
+
+    /// Starts one for rooms that are lively: who falls silent is given up soon; with `recovery`,
+    /// sockets can be come back for.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_brisk(shards: usize, recovery: bool) -> Self {
+        let flags: &[_] = if recovery { &["--brisk", "--recovery"] } else { &["--brisk"] };
+        Self::begin(shards, flags, None, None)
     }
 
     /// Starts one where all that can be switched on for the judging of requests is: the default
@@ -158,7 +170,7 @@ pub fn run(arguments: &Arguments) {
             let files = config::Tls { cert_file: certificate.into(), key_file: key.into() };
             tls::load(&files).expect("a certificate and its key")
         }),
-        ..Setup::bare(address, shards, policy(arguments.has("tokens"), arguments.has("rules")))
+        ..Setup::bare(address, shards, policy(arguments))
     })
     .expect("a node starts");
     child::say(&node.address().to_string());
@@ -185,15 +197,19 @@ pub fn run(arguments: &Arguments) {
     });
 }
 
-fn policy(tokens: bool, with_rules: bool) -> Policy {
+fn policy(arguments: &Arguments) -> Policy {
+    let (tokens, with_rules) = (arguments.has("tokens"), arguments.has("rules"));
     let rules =
         if with_rules { Rules::defaults(DialectRules::Topics, true) } else { Rules::open() };
     let mut policy = Policy::new(vec![
         Endpoint::new(PATH, Dialect::Topics, tokens, rules),
         Endpoint::new(ROOMS_PATH, Dialect::SocketIo, tokens, Rules::open()),
     ]);
-    policy.socketio.ping_interval_ms = ROOMS_PING_MS;
-    policy.socketio.ping_timeout_ms = ROOMS_PONG_MS;
+    if arguments.has("brisk") {
+        policy.socketio.ping_interval_ms = BRISK_PING_MS;
+        policy.socketio.ping_timeout_ms = BRISK_PONG_MS;
+    }
+    policy.socketio.recovery_ms = arguments.has("recovery").then_some(RECOVERY_MS);
     if with_rules {
         policy.tenants = Tenants::new(Some(&[TENANT.into()]), &["idle".into()]);
         policy.rate = Rate { messages: Some(never_reached()), bytes: Some(never_reached()) };

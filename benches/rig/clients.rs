@@ -222,6 +222,11 @@ pub fn publish(topic: &str, data: &str) -> Vec<u8> {
     text(&format!(r#"{{"type":"message","topic":"{topic}","data":{data}}}"#))
 }
 
+/// A client's Socket.IO packet over a WebSocket.
+pub fn packet(packet: &str) -> Vec<u8> {
+    text(&format!("4{packet}"))
+}
+
 /// A Socket.IO packet that asks to be in a room.
 pub fn join(room: &str) -> String {
     format!(r#"21["join_room",{{"room":"{room}"}}]"#)

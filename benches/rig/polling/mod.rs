@@ -139,14 +139,28 @@ impl Pollers {
         }
     }
 
+    /// Nobody polls any more, once its poll is answered; who has a WebSocket goes on.
+    pub fn rest(&mut self) {
+        self.sessions.iter_mut().flatten().for_each(|session| session.rests = true);
+    }
+
+    /// Closes the connection that a client posts by, if it does not just now; the next post opens one.
+    pub fn close_post(&mut self, number: usize) {
+        if let Some(Some(session)) = self.sessions.get_mut(number) {
+            session.close_post();
+        }
+    }
+
+    /// Closes the connection of a client that polls no more.
+    pub fn close_get(&mut self, number: usize) {
+        if let Some(Some(session)) = self.sessions.get_mut(number) {
+            session.close_get();
+        }
+    }
+
     /// Whether a client is on its WebSocket.
     pub fn is_upgraded(&self, number: usize) -> bool {
         self.sessions.get(number).and_then(Option::as_ref).is_some_and(|it| it.is_upgraded)
-    }
-
-    /// Whether a poll of its hangs, or is being answered.
-    pub fn is_polling(&self, number: usize) -> bool {
-        self.sessions.get(number).and_then(Option::as_ref).is_some_and(|it| it.is_polling)
     }
 
     /// Gives a client up; `half` is said where it is killed in a frame. Its number may be used again

@@ -47,8 +47,10 @@ pub struct Session {
     pub socket: Option<Line>,
     probe: Option<Probe>,
     pub is_upgraded: bool,
-    pub is_polling: bool,
+    is_polling: bool,
     is_posting: bool,
+    /// It polls no more.
+    pub rests: bool,
     /// Engine.IO packets to be sent.
     out: Vec<String>,
 }
@@ -73,6 +75,7 @@ impl Session {
             is_upgraded: false,
             is_polling: false,
             is_posting: false,
+            rests: false,
             out: Vec::new(),
         }
     }
@@ -107,6 +110,20 @@ impl Session {
         } else if !self.is_posting {
             self.out = vec!["1".into()];
             let _ = self.send_post();
+        }
+    }
+
+    /// Closes the connection for posts, if none is under way.
+    pub fn close_post(&mut self) {
+        if !self.is_posting {
+            self.post = None;
+        }
+    }
+
+    /// Closes the connection for polls, if none is under way.
+    pub fn close_get(&mut self) {
+        if !self.is_polling {
+            self.get = None;
         }
     }
 
@@ -259,7 +276,7 @@ impl Session {
         if !self.out.is_empty() && !self.is_posting && !self.sid.is_empty() && !self.send_post() {
             return Err("a post was not taken".into());
         }
-        if !self.is_polling {
+        if !self.is_polling && !self.rests {
             let request = self.head("GET", "polling") + "\r\n";
             self.is_polling = true;
             if !self.get.as_mut().is_some_and(|line| line.send(request.as_bytes())) {

@@ -6,17 +6,20 @@
 //! are published to, and every client must get every message once and in order; then all leave, and
 //! as many come and leave again: the places that are kept for them must be used again, and the heap
 //! must not grow. Once without tokens, once with one each (HS256), once over TLS 1.3: a session is
-//! in the heap but for what the C library of its ciphers asks for, which is in `resident` alone.
+//! in the heap but for what the C library of its ciphers asks for, which is in `resident` alone. Then
+//! as members of a room of Socket.IO with a token each: over WebSockets, and by polling (`polling.rs`).
 //!
 //! `shardwire bench idle` does this to any server, from outside, and tells what connecting costs;
 //! heap asked for, what a warm-up leaves, and that a second crowd uses the places of the
 //! first, only this tells.
 //!
-//! `cargo bench --bench connections -- [--only anonymous|tokens|tls] [--connections N] [--shards N]
-//! [--messages N]`
+//! `cargo bench --bench connections -- [--only anonymous|tokens|tls|socketio|polling]
+//! [--connections N] [--pollers N] [--shards N] [--messages N]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are for people")]
 
+mod polling;
+#[path = "../rig/mod.rs"]
 mod rig;
 
 use std::time::Duration;
@@ -33,7 +36,8 @@ use shardwire::load::swarm::Leave;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const SHARED: &str = "shared";
+/// The topic that all share.
+pub const SHARED: &str = "shared";
 /// Own topics have the numbers of their clients.
 const SHARED_STREAM: usize = u32::MAX as usize;
 /// Heap that may differ between two quiet moments: what each thread keeps for its next use.
@@ -52,23 +56,25 @@ fn main() {
     let shards = arguments.size("shards", 2, 2);
     let messages = arguments.size("messages", 10, 2);
     report::head("Idle subscribed connections");
-    for (name, way) in [("anonymous", Way::Anonymous), ("tokens", Way::Tokens), ("tls", Way::Tls)] {
-        if arguments.text("only").is_some_and(|only| only != name) {
-            continue;
+    for (name, way, who) in WAYS {
+        if arguments.text("only").is_none_or(|only| only == name) {
+            let subscriptions = if way == Way::Rooms { "in one room" } else { "two topics each" };
+            println!("{connections} connections, {subscriptions}, {shards} shards, {who}");
+            measure(connections, shards, messages, way);
+            println!();
         }
-        println!(
-            "{connections} connections with two subscriptions each, {} shards, {}",
-            shards,
-            match way {
-                Way::Anonymous => "anonymous",
-                Way::Tokens => "a token each (HS256)",
-                Way::Tls => "anonymous, over TLS",
-            }
-        );
-        measure(connections, shards, messages, way);
-        println!();
+    }
+    if arguments.text("only").is_none_or(|only| only == "polling") {
+        polling::measure(arguments.size("pollers", 5000, 100), shards);
     }
 }
+
+const WAYS: [(&str, Way, &str); 4] = [
+    ("anonymous", Way::Anonymous, "anonymous"),
+    ("tokens", Way::Tokens, "a token each (HS256)"),
+    ("tls", Way::Tls, "anonymous, over TLS"),
+    ("socketio", Way::Rooms, "Socket.IO over WebSockets, a token each (HS256)"),
+];
 
 /// How the clients come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,28 +82,31 @@ enum Way {
     Anonymous,
     Tokens,
     Tls,
+    Rooms,
 }
 
 fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
-    let tokens = way == Way::Tokens;
     let mut broker = match way {
-        Way::Anonymous | Way::Tokens => Broker::start(shards, tokens, None),
+        Way::Anonymous => Broker::start(shards, false, None),
+        Way::Tokens | Way::Rooms => Broker::start(shards, true, None),
         Way::Tls => Broker::secured(shards, None, Certificate::new("idle")),
     };
     let fresh = broker.memory();
-    let mut warm_up = Crowd::enter(&broker, connections / 8, tokens);
+    let mut warm_up = Crowd::enter(&broker, connections / 8, way);
     warm_up.publish_shared(&broker, 1);
     warm_up.leave(&mut broker);
     let before = broker.memory();
 
-    let mut crowd = Crowd::enter(&broker, connections, tokens);
+    let mut crowd = Crowd::enter(&broker, connections, way);
     settle(&mut broker, connections);
     let idle = broker.memory();
     print_memory("fresh", fresh, None);
     print_memory("after a warm-up that left", before, None);
     print_memory("all here", idle, Some((before, connections)));
     crowd.publish_shared(&broker, messages);
-    crowd.publish_own(&broker);
+    if way != Way::Rooms {
+        crowd.publish_own(&broker);
+    }
     print_memory("after the messages", broker.memory(), Some((before, connections)));
 
     crowd.leave(&mut broker);
@@ -106,7 +115,7 @@ fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
     std::thread::sleep(GIVEN_BACK_AFTER);
     print_memory("some seconds later", broker.memory(), None);
     let kept = gone.heap as f64 - before.heap as f64;
-    Crowd::enter(&broker, connections, tokens).leave(&mut broker);
+    Crowd::enter(&broker, connections, way).leave(&mut broker);
     let again = broker.memory();
     print_memory("as many came and left again", again, None);
     let grown = again.heap as f64 - gone.heap as f64;
@@ -119,7 +128,7 @@ fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
 }
 
 /// Waits until what the handshakes needed is given back, or does not shrink any more.
-fn settle(broker: &mut Broker, connections: usize) {
+pub fn settle(broker: &mut Broker, connections: usize) {
     assert_eq!(broker.metric("connections"), connections as u64);
     let mut heap = u64::MAX;
     loop {
@@ -132,7 +141,8 @@ fn settle(broker: &mut Broker, connections: usize) {
     }
 }
 
-fn print_memory(what: &str, memory: Memory, against: Option<(Memory, usize)>) {
+/// Tells what is held, and what that is for each of so many since another reading.
+pub fn print_memory(what: &str, memory: Memory, against: Option<(Memory, usize)>) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     print!(
         "  {what:28} heap {:7.2} MiB (peak {:7.2}), resident {:7.2} MiB, anonymous {:7.2} MiB \
@@ -156,24 +166,32 @@ fn print_memory(what: &str, memory: Memory, against: Option<(Memory, usize)>) {
     println!();
 }
 
-/// Clients that are subscribed, each to a topic of its own and to the shared one.
+/// Clients that are subscribed, each to a topic of its own and to the shared one; of rooms, to that
+/// alone.
 struct Crowd {
     clients: Clients,
+    way: Way,
     count: usize,
     /// Messages published to the shared topic.
     published: usize,
 }
 
 impl Crowd {
-    fn enter(broker: &Broker, count: usize, tokens: bool) -> Self {
-        let mut clients = Clients::of_broker(broker);
-        if tokens {
+    fn enter(broker: &Broker, count: usize, way: Way) -> Self {
+        let is_rooms = way == Way::Rooms;
+        let mut clients =
+            if is_rooms { Clients::of_rooms(broker) } else { Clients::of_broker(broker) };
+        if matches!(way, Way::Tokens | Way::Rooms) {
             // Made before: a token costs the client more than the broker.
             let token = |n| broker::token(&format!("user-{n:05}"));
             clients.show((0..count).map(token).collect());
         }
-        clients.enter(count, 2 * count, |n| clients::subscribe(&[&own_topic(n), SHARED]));
-        Self { clients, count, published: 0 }
+        if is_rooms {
+            clients.enter(count, count, |_| clients::packet(&clients::join(SHARED)));
+        } else {
+            clients.enter(count, 2 * count, |n| clients::subscribe(&[&own_topic(n), SHARED]));
+        }
+        Self { clients, way, count, published: 0 }
     }
 
     /// Publishes to the shared topic, half over HTTP and half over a connection of the crowd; each
@@ -185,7 +203,14 @@ impl Crowd {
             if message % 2 == 0 {
                 assert_eq!(http.publish(SHARED, &data), self.count as u64);
             } else {
-                self.clients.say(message % self.count, &clients::publish(SHARED, &data));
+                let frame = match self.way {
+                    Way::Rooms => {
+                        let text = clients::message(SHARED, SHARED_STREAM, self.published);
+                        clients::packet(&text)
+                    }
+                    _ => clients::publish(SHARED, &data),
+                };
+                self.clients.say(message % self.count, &frame);
             }
             let mut by = self.hear(SHARED_STREAM, self.published, self.count);
             by.sort_unstable();
