@@ -135,7 +135,7 @@ impl Scene {
 
     /// Lets all in.
     fn enter(&mut self, broker: &mut Broker) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         let mut next = 0;
         while next < self.members.len() || self.coming > 0 {
             assert!(Instant::now() < deadline, "{} are still on their way", self.coming);
@@ -245,7 +245,7 @@ impl Scene {
     fn read(&mut self) {
         for (seat, heard) in self.clients.wait(STEP) {
             match heard {
-                Heard::Open => _ = self.clients.say(seat, &self.asks_in(seat)),
+                Heard::Open => _ = self.clients.say(seat, &asks_in(seat)),
                 Heard::Subscribed => self.is_in(seat),
                 Heard::Messages(first, count) => self.ledger.hear(seat, first, count),
                 Heard::End(code) if self.members[seat].is_in => {
@@ -276,10 +276,6 @@ impl Scene {
         while Instant::now() < end {
             self.read();
         }
-    }
-
-    fn asks_in(&self, seat: usize) -> Vec<u8> {
-        clients::packet(&clients::join(&room(seat)))
     }
 
     fn is_in(&mut self, seat: usize) {
@@ -359,4 +355,9 @@ impl Scene {
 /// The room of a place.
 pub fn room(seat: usize) -> String {
     format!("lobby.{}", seat / ROOM)
+}
+
+/// What asks for a place in its room, over a WebSocket.
+fn asks_in(seat: usize) -> Vec<u8> {
+    clients::packet(&clients::join(&room(seat)))
 }

@@ -128,6 +128,9 @@ fn measure(connections: usize, shards: usize, messages: usize, way: Way) {
 }
 
 /// Waits until what the handshakes needed is given back, or does not shrink any more.
+///
+/// # Panics
+/// When others are there than so many.
 pub fn settle(broker: &mut Broker, connections: usize) {
     assert_eq!(broker.metric("connections"), connections as u64);
     let mut heap = u64::MAX;

@@ -86,7 +86,7 @@ impl Clients {
     /// # Panics
     /// When there is no descriptor left.
     pub fn new(address: SocketAddr, compression: bool) -> Self {
-        Self::of(Self::target(address, compression, None))
+        Self::of(&Self::target(address, compression, None))
     }
 
     /// Nobody yet; each will speak Socket.IO.
@@ -95,7 +95,7 @@ impl Clients {
     /// When there is no descriptor left.
     pub fn of_rooms(broker: &Broker) -> Self {
         let target = Self::target(broker.address, false, None);
-        Self::of(Target { path: broker::ROOMS_PATH.into(), dialect: Spoken::Socketio, ..target })
+        Self::of(&Target { path: broker::ROOMS_PATH.into(), dialect: Spoken::Socketio, ..target })
     }
 
     /// Nobody yet; each will speak TLS where the broker does.
@@ -104,7 +104,7 @@ impl Clients {
     /// When there is no descriptor left.
     pub fn of_broker(broker: &Broker) -> Self {
         let file = broker.certificate.as_ref().map(|certificate| certificate.file().to_owned());
-        Self::of(Self::target(broker.address, false, file.map(Tls::Authorities)))
+        Self::of(&Self::target(broker.address, false, file.map(Tls::Authorities)))
     }
 
     fn target(address: SocketAddr, compression: bool, tls: Option<Tls>) -> Target {
@@ -119,8 +119,8 @@ impl Clients {
         }
     }
 
-    fn of(target: Target) -> Self {
-        let swarm = Swarm::new(&target, dialect::of(&target), PER_ADDRESS);
+    fn of(target: &Target) -> Self {
+        let swarm = Swarm::new(target, dialect::of(target), PER_ADDRESS);
         Self {
             swarm: swarm.expect("a descriptor is left"),
             crowd: Crowd { tokens: Vec::new(), heard: Vec::new(), refused: None },

@@ -160,7 +160,7 @@ impl Pollers {
 
     /// Whether a client is on its WebSocket.
     pub fn is_upgraded(&self, number: usize) -> bool {
-        self.sessions.get(number).and_then(Option::as_ref).is_some_and(|it| it.is_upgraded)
+        self.sessions.get(number).and_then(Option::as_ref).is_some_and(Session::is_upgraded)
     }
 
     /// Gives a client up; `half` is said where it is killed in a frame. Its number may be used again
@@ -206,8 +206,10 @@ impl Pollers {
     pub fn wait(&mut self, at_most: Duration) -> Vec<(usize, Told)> {
         let mut events: Vec<Event> = Vec::with_capacity(1024);
         let at_most = if self.told.is_empty() { at_most } else { Duration::ZERO };
-        let at_most =
-            Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos().into() };
+        let at_most = Timespec {
+            tv_sec: at_most.as_secs().cast_signed(),
+            tv_nsec: at_most.subsec_nanos().into(),
+        };
         let spare = rustix::buffer::spare_capacity(&mut events);
         epoll::wait(&self.epoll, spare, Some(&at_most)).expect("an epoll can be waited for");
         for event in events {

@@ -33,6 +33,8 @@ enum Probe {
     Sent(Upgrade),
     /// Answered: the switch comes once neither poll nor post is under way.
     Pausing,
+    /// Gone.
+    Through,
 }
 
 /// A client.
@@ -46,7 +48,6 @@ pub struct Session {
     pub post: Option<Line>,
     pub socket: Option<Line>,
     probe: Option<Probe>,
-    pub is_upgraded: bool,
     is_polling: bool,
     is_posting: bool,
     /// It polls no more.
@@ -72,12 +73,16 @@ impl Session {
             post: None,
             socket: None,
             probe: None,
-            is_upgraded: false,
             is_polling: false,
             is_posting: false,
             rests: false,
             out: Vec::new(),
         }
+    }
+
+    /// Whether it is on its WebSocket.
+    pub fn is_upgraded(&self) -> bool {
+        self.probe == Some(Probe::Through)
     }
 
     /// All its sockets.
@@ -105,7 +110,7 @@ impl Session {
 
     /// Says, last of all, that it goes: on a line of its own, whatever is on its way.
     pub fn say_goodbye(&mut self) {
-        if self.is_upgraded {
+        if self.is_upgraded() {
             self.put_frame(b"1");
         } else if !self.is_posting {
             self.out = vec!["1".into()];
@@ -199,7 +204,8 @@ impl Session {
                     self.probe = Some(Probe::Sent(how));
                     self.put_frame(b"2probe");
                     if how == Upgrade::ToProbe {
-                        return self.lose_probe(tell);
+                        self.lose_probe(tell);
+                        return Ok(());
                     }
                 }
                 Some(reply) => return Err(format!("an upgrade was answered {}", reply.status)),
@@ -210,11 +216,12 @@ impl Session {
             match (frame.opcode, self.probe) {
                 (1, Some(Probe::Sent(how))) if frame.payload == b"3probe" => {
                     if how == Upgrade::ToAnswer {
-                        return self.lose_probe(tell);
+                        self.lose_probe(tell);
+                        return Ok(());
                     }
                     self.probe = Some(Probe::Pausing);
                 }
-                (1, None) => {
+                (1, Some(Probe::Through)) => {
                     let text = String::from_utf8(frame.payload).map_err(|_| "no text")?;
                     self.on_packet(&text, tell)?;
                 }
@@ -225,10 +232,9 @@ impl Session {
         if goes_on { Ok(()) } else { Err("its WebSocket was cut".into()) }
     }
 
-    fn lose_probe(&mut self, tell: Tell<'_>) -> Result<(), String> {
+    fn lose_probe(&mut self, tell: Tell<'_>) {
         (self.socket, self.probe) = (None, None);
         tell(Told::ProbeLost);
-        Ok(())
     }
 
     fn on_packet(&mut self, packet: &str, tell: Tell<'_>) -> Result<(), String> {
@@ -260,11 +266,10 @@ impl Session {
         let is_pausing = self.probe == Some(Probe::Pausing);
         if is_pausing && !self.is_polling && !self.is_posting {
             self.put_frame(b"5");
-            (self.get, self.post, self.probe) = (None, None, None);
-            self.is_upgraded = true;
+            (self.get, self.post, self.probe) = (None, None, Some(Probe::Through));
             tell(Told::Upgraded);
         }
-        if self.is_upgraded {
+        if self.is_upgraded() {
             for packet in std::mem::take(&mut self.out) {
                 self.put_frame(packet.as_bytes());
             }
@@ -288,7 +293,7 @@ impl Session {
 
     /// Begins a post, or a frame where it has a WebSocket, and says no more.
     pub fn break_off(&mut self, half: &[u8]) {
-        if self.is_upgraded {
+        if self.is_upgraded() {
             let _ = self.socket.as_mut().is_some_and(|socket| socket.send(half));
         } else {
             let head = self.head("POST", "polling");
