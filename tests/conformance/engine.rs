@@ -19,9 +19,9 @@ fn slow(place: Place) -> World {
 /// What a session begins with: just these keys, in this order.
 fn assert_opened(said: &str, upgrades: &Value) {
     let opened: Value = serde_json::from_str(said).unwrap();
-    let sid = opened["sid"].as_str().unwrap();
+    let name = opened["sid"].as_str().unwrap();
     let expected = format!(
-        "{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":300,\"pingTimeout\":200,\
+        "{{\"sid\":\"{name}\",\"upgrades\":{upgrades},\"pingInterval\":300,\"pingTimeout\":200,\
          \"maxPayload\":1000000}}"
     );
     assert_eq!(said, expected);

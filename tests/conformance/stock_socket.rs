@@ -1,4 +1,4 @@
-//! What the suite of the stock Socket.IO client takes for granted of its server, recovery apart.
+//! What the suite of the stock Socket.IO client takes for granted of its server.
 
 use std::time::Instant;
 
@@ -230,4 +230,31 @@ fn bytes_are_known_to_come_in_their_order() {
         assert_eq!(socket.hear(), r#"42["abuff2-ack"]"#);
         assert_eq!(socket.hear(), r#"42["blob3-ack"]"#);
     });
+}
+
+#[test]
+fn a_socket_that_lost_its_transport_comes_back_as_the_same() {
+    for shards in [1, 4] {
+        let world = World::quick("client", shards, PATH);
+        let line = world.line_on(|_| true);
+        let shard = line.shard;
+        let mut socket = line.upgrade(TARGET).unwrap();
+        socket.hear();
+        socket.say("40");
+        let told: Value = serde_json::from_str(&socket.hear()[2..]).unwrap();
+        let (name, pid) = (told["sid"].as_str().unwrap(), told["pid"].as_str().unwrap());
+        socket.say(r#"42["hi"]"#);
+        let heard: Value = serde_json::from_str(&socket.hear()[2..]).unwrap();
+        let [event, offset] = &heard.as_array().unwrap()[..] else { panic!("{heard}") };
+        assert_eq!(event, "hi");
+        // What is to be acknowledged carries none.
+        exchange(&mut socket, r#"42["ack"]"#, &[r#"421["ack"]"#]);
+        drop(socket);
+        // To the shard that it was on.
+        let mut socket = world.line_on(|it| it == shard).upgrade(TARGET).unwrap();
+        socket.hear();
+        socket.say(&format!("40{{\"pid\":\"{pid}\",\"offset\":{offset}}}"));
+        let again: Value = serde_json::from_str(&socket.hear()[2..]).unwrap();
+        assert_eq!((&again["sid"], &again["pid"]), (&json!(name), &json!(pid)));
+    }
 }

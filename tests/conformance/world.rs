@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shardwire::config::{Environment, Override, Secret, Sources, load};
-use shardwire::metrics::ShardMetrics;
 use shardwire::node::{Node, Setup};
 
 use crate::client::{Line, PATIENCE, Socket, shard_of};
@@ -77,7 +76,7 @@ impl World {
     }
 
     /// A connection to a shard of which this is so.
-    fn line_on(&self, wanted: impl Fn(u8) -> bool) -> Line {
+    pub fn line_on(&self, wanted: impl Fn(u8) -> bool) -> Line {
         for _ in 0..1000 {
             let mut line = self.line();
             let opened = line.open(self.path);
@@ -121,13 +120,9 @@ impl World {
 
     /// Waits until as many polls hang.
     pub fn polls_hang(&self, count: u64) {
-        let polls = |shard: &ShardMetrics| shard.polls_waiting.get();
-        self.until(|| self.node.metrics().iter().map(|it| polls(it)).sum::<u64>() == count);
-    }
-
-    fn until(&self, is_so: impl Fn() -> bool) {
+        let hang = || self.node.metrics().iter().map(|it| it.polls_waiting.get()).sum::<u64>();
         let by = Instant::now() + PATIENCE;
-        while !is_so() {
+        while hang() != count {
             assert!(Instant::now() < by, "it did not come to that");
             std::thread::sleep(Duration::from_millis(1));
         }

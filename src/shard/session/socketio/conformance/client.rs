@@ -58,9 +58,9 @@ impl Hub {
     ) {
         match (self.namespace(said.socket).map(Namespace::name), name) {
             (Some(ROOT | "/foo"), "getId") => {
-                let sid = self.sid(said.socket).map(Sid::chars).unwrap_or_default();
-                let sid = std::str::from_utf8(&sid).expect("a name is ASCII");
-                self.acknowledge_with(said, &format!("\"{sid}\""));
+                let name = self.sid(said.socket).map(Sid::chars).unwrap_or_default();
+                let name = std::str::from_utf8(&name).expect("a name is ASCII");
+                self.acknowledge_with(said, &format!("\"{name}\""));
             }
             (Some(ROOT), "getHandshake") => {
                 let handshake = self.handshake(said.socket);
