@@ -84,6 +84,8 @@ pub struct Pollers {
     came: usize,
     told: Vec<(usize, Told)>,
     kept: VecDeque<Line>,
+    /// Those that are about to go over to their WebSocket.
+    switching: Vec<usize>,
 }
 
 impl Pollers {
@@ -100,6 +102,7 @@ impl Pollers {
             came: 0,
             told: Vec::new(),
             kept: VecDeque::new(),
+            switching: Vec::new(),
         }
     }
 
@@ -216,6 +219,9 @@ impl Pollers {
             let data = event.data.u64();
             self.hear((data >> 2) as usize, Which::of(data & 3));
         }
+        for number in mem::take(&mut self.switching) {
+            self.go_on(number);
+        }
         mem::take(&mut self.told)
     }
 
@@ -245,6 +251,9 @@ impl Pollers {
         let went = session.go_on(&mut |it| told.push((number, it)));
         if let Err(why) = went {
             return self.end(number, &why);
+        }
+        if session.is_switching() && !self.switching.contains(&number) {
+            self.switching.push(number);
         }
         let session = self.sessions[number].as_ref();
         let post = session.and_then(|it| it.post.as_ref()).filter(|_| !had_post);

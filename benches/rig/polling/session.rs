@@ -1,6 +1,7 @@
 //! One client that polls: what it asks, and what it makes of the answers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use shardwire::load::stamp::Stamp;
 use shardwire::load::swarm::Swarm;
@@ -9,6 +10,9 @@ use shardwire::wire::frame::{OpCode, put_masked};
 
 use super::http::Line;
 use super::{Told, Upgrade};
+
+/// Milliseconds that a client takes from its last poll to its switch.
+const SWITCH_MS_MAX: u64 = 100;
 
 /// Which of a client's sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +35,9 @@ enum Probe {
     Asked(Upgrade),
     /// `2probe` is sent.
     Sent(Upgrade),
-    /// Answered: the switch comes once neither poll nor post is under way.
-    Pausing,
+    /// Answered: the switch comes once neither poll nor post is under way, and a little later, as
+    /// over a long line: what the broker has meanwhile must go over.
+    Pausing(Option<Instant>),
     /// Gone.
     Through,
 }
@@ -48,6 +53,8 @@ pub struct Session {
     pub post: Option<Line>,
     pub socket: Option<Line>,
     probe: Option<Probe>,
+    /// How long its switch takes.
+    line: Duration,
     is_polling: bool,
     is_posting: bool,
     /// It polls no more.
@@ -73,6 +80,7 @@ impl Session {
             post: None,
             socket: None,
             probe: None,
+            line: Duration::from_millis(u64::from(from.octets()[3]) % SWITCH_MS_MAX),
             is_polling: false,
             is_posting: false,
             rests: false,
@@ -83,6 +91,11 @@ impl Session {
     /// Whether it is on its WebSocket.
     pub fn is_upgraded(&self) -> bool {
         self.probe == Some(Probe::Through)
+    }
+
+    /// Whether it waits for the moment to go over.
+    pub fn is_switching(&self) -> bool {
+        matches!(self.probe, Some(Probe::Pausing(Some(_))))
     }
 
     /// All its sockets.
@@ -169,7 +182,7 @@ impl Session {
                 self.on_packet(record, tell)?;
             }
         }
-        if goes_on || (self.probe == Some(Probe::Pausing) && !self.is_polling) {
+        if goes_on || (matches!(self.probe, Some(Probe::Pausing(_))) && !self.is_polling) {
             return Ok(());
         }
         Err(if self.is_polling { "a poll was cut" } else { "no more polls are taken" }.into())
@@ -219,7 +232,7 @@ impl Session {
                         self.lose_probe(tell);
                         return Ok(());
                     }
-                    self.probe = Some(Probe::Pausing);
+                    self.probe = Some(Probe::Pausing(None));
                 }
                 (1, Some(Probe::Through)) => {
                     let text = String::from_utf8(frame.payload).map_err(|_| "no text")?;
@@ -263,11 +276,16 @@ impl Session {
 
     /// Polls, posts or switches, where it is time to.
     pub fn go_on(&mut self, tell: Tell<'_>) -> Result<(), String> {
-        let is_pausing = self.probe == Some(Probe::Pausing);
-        if is_pausing && !self.is_polling && !self.is_posting {
-            self.put_frame(b"5");
-            (self.get, self.post, self.probe) = (None, None, Some(Probe::Through));
-            tell(Told::Upgraded);
+        let is_pausing = matches!(self.probe, Some(Probe::Pausing(_)));
+        match &mut self.probe {
+            Some(Probe::Pausing(at)) if !self.is_polling && !self.is_posting => {
+                if Instant::now() >= *at.get_or_insert_with(|| Instant::now() + self.line) {
+                    self.put_frame(b"5");
+                    (self.get, self.post, self.probe) = (None, None, Some(Probe::Through));
+                    tell(Told::Upgraded);
+                }
+            }
+            _ => {}
         }
         if self.is_upgraded() {
             for packet in std::mem::take(&mut self.out) {
