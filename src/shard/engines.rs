@@ -64,7 +64,7 @@ impl Shard {
 
     /// Takes in a WebSocket that is to take over from a session of this shard. `None`: the session
     /// is not there any more, and the socket is to be closed.
-    pub fn probe(&mut self, now: Now, sid: Sid, arrival: Arrival) -> Option<ConnKey> {
+    pub fn probe(&mut self, now: Now, sid: Sid, arrival: &Arrival) -> Option<ConnKey> {
         self.hub.probe(now, sid, arrival)
     }
 }
@@ -77,7 +77,7 @@ impl Hub {
 
     /// What is to be read again once a connection's request waits no longer: itself, or the engine
     /// that it is on. A polling session is not read; what it sent is taken up.
-    pub(super) fn to_be_read(&mut self, key: ConnKey) -> Option<ConnKey> {
+    pub(super) fn read_again(&mut self, key: ConnKey) -> Option<ConnKey> {
         self.slots.get(key)?;
         let carrier = self.slots.key(self.carrier_of(key.index));
         (!self.resume_input(carrier.index)).then_some(carrier)

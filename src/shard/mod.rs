@@ -234,7 +234,7 @@ impl Shard {
     /// A connection that waited for an answer and may be read again; see [`Shard::reads`].
     pub fn resumed(&mut self) -> Option<ConnKey> {
         while let Some(key) = self.hub.asking.resumed() {
-            if let Some(key) = self.hub.to_be_read(key) {
+            if let Some(key) = self.hub.read_again(key) {
                 return Some(key);
             }
         }

@@ -8,6 +8,7 @@ use shardwire::auth::Rules;
 use shardwire::config::Dialect;
 use shardwire::connection::ConnKey;
 use shardwire::interest::Interest;
+use shardwire::mail::Delivery;
 use shardwire::mailbox::{Mailbox, Wake};
 use shardwire::metrics::ShardMetrics;
 use shardwire::polling::{Asked, HttpReply};
@@ -144,6 +145,14 @@ impl World {
         self.rest();
     }
 
+    /// All shards begin to drain: everybody is told at once.
+    pub fn drain(&mut self, within_ms: u64) {
+        let (told_by_ms, gone_by_ms) = (self.now.mono_ms, self.now.mono_ms + within_ms);
+        for mailbox in self.mailboxes.iter() {
+            mailbox.push(Delivery::Drain { told_by_ms, gone_by_ms }.into()).unwrap();
+        }
+    }
+
     pub fn arrival() -> Arrival {
         Arrival::new(0, IpAddr::from([127, 0, 0, 1]))
     }
@@ -243,7 +252,7 @@ pub fn frame(text: &str) -> Vec<u8> {
     match text.len() {
         len @ 0..126 => frame.push(0x80 | len as u8),
         len => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 + 126);
             frame.extend((len as u16).to_be_bytes());
         }
     }

@@ -87,7 +87,7 @@ impl Client {
     fn take(&mut self, text: &str) {
         let Some(packet) = text.strip_prefix('4') else {
             return if text != "2" && !text.starts_with('0') {
-                self.heard.push(json!(text))
+                self.heard.push(json!(text));
             };
         };
         if let Some(reply) = packet.strip_prefix('0').filter(|it| it.starts_with('{')) {
@@ -334,7 +334,7 @@ impl World {
         match payload.len() {
             0..126 => frame.push(0x80 | payload.len() as u8),
             len => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 + 126);
                 frame.extend(u16::try_from(len).expect("short").to_be_bytes());
             }
         }
@@ -342,7 +342,7 @@ impl World {
         frame.extend(payload);
         let at = self.find(client).expect("it is there");
         match self.held.get_mut(&at) {
-            Some(held) => held.extend(frame),
+            Some(kept) => kept.extend(frame),
             None => self.read(at, frame),
         }
     }

@@ -277,15 +277,14 @@ impl Session {
     /// Polls, posts or switches, where it is time to.
     pub fn go_on(&mut self, tell: Tell<'_>) -> Result<(), String> {
         let is_pausing = matches!(self.probe, Some(Probe::Pausing(_)));
-        match &mut self.probe {
-            Some(Probe::Pausing(at)) if !self.is_polling && !self.is_posting => {
-                if Instant::now() >= *at.get_or_insert_with(|| Instant::now() + self.line) {
-                    self.put_frame(b"5");
-                    (self.get, self.post, self.probe) = (None, None, Some(Probe::Through));
-                    tell(Told::Upgraded);
-                }
-            }
-            _ => {}
+        let is_idle = !self.is_polling && !self.is_posting;
+        if let Some(Probe::Pausing(at)) = &mut self.probe
+            && is_idle
+            && Instant::now() >= *at.get_or_insert_with(|| Instant::now() + self.line)
+        {
+            self.put_frame(b"5");
+            (self.get, self.post, self.probe) = (None, None, Some(Probe::Through));
+            tell(Told::Upgraded);
         }
         if self.is_upgraded() {
             for packet in std::mem::take(&mut self.out) {

@@ -87,7 +87,7 @@ impl Local {
                     let errand = Errand::TakeOver { sid, arrival };
                     return self.pass(to, Crossing { errand, wire, early });
                 }
-                shard.probe(now, sid, arrival)
+                shard.probe(now, sid, &arrival)
             }
             Errand::Move { session, .. } => Some(shard.arrived(now, session)),
         };

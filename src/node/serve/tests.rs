@@ -69,9 +69,9 @@ impl Hanging {
                 pending::<()>().await;
                 Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
             });
-            let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let hyper = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // It ends as the test wants it to.
-            let _ = served.with_upgrades().await;
+            let _ = hyper.with_upgrades().await;
         });
     }
 

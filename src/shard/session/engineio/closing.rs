@@ -10,7 +10,6 @@ use crate::polling::{Fault, HttpReply};
 use crate::shard::ends::End;
 use crate::shard::hub::Hub;
 use crate::shard::outbox::{Droppable, Port};
-use crate::shard::role::{Role, Transport};
 use crate::shard::slot::Phase;
 use crate::shard::timers::Tick;
 use crate::time::Now;
@@ -27,19 +26,21 @@ impl Hub {
         let Some(engine) = self.engine_mut(conn) else { return };
         let was_told = engine.leaving.take().is_some();
         let has_sockets = engine.socket.is_some() || !engine.guests.is_empty();
+        if !was_told {
+            self.metrics.closed_for(close).add(1);
+        }
         if !close.come_back() && has_sockets {
             self.tell_disconnected(conn);
             if !is_polling && !broken {
-                self.leave_engine(now, conn, is_lost(close));
+                self.leave_sockets(conn, is_lost(close));
                 if let Some(engine) = self.engine_mut(conn) {
                     engine.leaving = Some((close, now.mono_ms + TICK_MS));
                 }
                 return self.rearm(now, conn);
             }
         }
-        self.metrics.closed_for(close).add(1);
         if !was_told {
-            self.leave_engine(now, conn, is_lost(close));
+            self.leave_sockets(conn, is_lost(close));
         }
         if !is_polling {
             let slot = &mut self.slots[conn];
@@ -55,10 +56,12 @@ impl Hub {
             Close::Parse | Close::Overlap | Close::PingTimeout | Close::ConnectDeadline
         );
         if is_at_once {
+            self.leave_engine(now, conn, is_lost(close));
             self.answer_poll(conn, HttpReply::Body(CLOSED.into()));
             self.slots[conn].phase = Phase::Gone;
             self.end_soon(conn, End::Cut);
         } else {
+            // A client that is about to go over hears it there: it polls no more.
             self.close_poll_by(now, conn, CLOSED[0], POLL_CLOSE_MS);
         }
     }
@@ -96,20 +99,23 @@ impl Hub {
 
     /// Nobody is on a session's side any more: its sockets end, and who wanted to take over.
     pub(in crate::shard) fn leave_engine(&mut self, now: Now, conn: u32, is_lost: bool) {
-        let Some(Role::Carrier(engine)) = self.slots.role(conn) else { return };
-        let probe = match &engine.transport {
-            Transport::Polling(polling) => polling.probe,
-            Transport::WebSocket => None,
-        };
+        if self.engine(conn).is_none() {
+            return;
+        }
+        self.leave_sockets(conn, is_lost);
+        if let Some(probe) = self.polling_mut(conn).and_then(|it| it.probe) {
+            self.fail_probe(now, probe);
+        }
+    }
+
+    /// The sockets of a session end, or, where its transport is lost, wait to be come back for.
+    fn leave_sockets(&mut self, conn: u32, is_lost: bool) {
         if is_lost {
             self.lose_sockets(conn);
         } else {
             self.end_sockets(conn);
         }
         self.withdraw(conn);
-        if let Some(probe) = probe {
-            self.fail_probe(now, probe);
-        }
     }
 
     /// The slot of a session is about to be freed: who still awaits something of it hears that there

@@ -8,7 +8,7 @@
 
 use crate::close::Close;
 use crate::connection::ConnKey;
-use crate::limits::CLOSE_WAIT_MS;
+use crate::limits::{CLOSE_WAIT_MS, TICK_MS};
 use crate::polling::{Fault, HttpReply};
 use crate::shard::encoder::lane_of;
 use crate::shard::hub::{Arrival, Hub};
@@ -20,7 +20,7 @@ use crate::sid::Sid;
 use crate::time::Now;
 use crate::wire::engineio::{PROBE, Packet};
 
-use super::polling::NOOP;
+use super::polling::{CLOSED, NOOP};
 
 impl Hub {
     /// Takes in a WebSocket that is to take over from a polling session; `None` where there is no
@@ -29,7 +29,7 @@ impl Hub {
         &mut self,
         now: Now,
         sid: Sid,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Option<ConnKey> {
         let carrier = self.engine_called(sid)?;
         let carrier = self.slots.key(carrier);
@@ -39,7 +39,7 @@ impl Hub {
             self.metrics.upgrades_failed_total.add(1);
             return None;
         }
-        let Arrival { endpoint, compression, address, origin, .. } = arrival;
+        let Arrival { endpoint, compression, address, origin, .. } = *arrival;
         let dialect = self.policy.endpoints[usize::from(endpoint)].dialect;
         let tick = Tick::at_ms(now.mono_ms);
         let key = self.slots.insert(Slot {
@@ -89,16 +89,20 @@ impl Hub {
             self.keep(now, session, &Unsent::whole(chain));
         }
         let is_open = self.slots[session].phase == Phase::Open;
-        let is_done = self.polling_mut(session).is_some_and(|it| it.input.is_none());
-        if !is_open || !is_done {
+        let polling = self.polling_mut(session);
+        let is_done = polling.as_deref().is_some_and(|it| it.input.is_none());
+        // It polls no more, and hears here that it is over, and what it was told before.
+        let is_told = polling.is_some_and(|it| it.last == Some(CLOSED[0]));
+        let is_told = is_told && self.slots[session].phase == Phase::Closing;
+        if !(is_open || is_told) || !is_done {
             // It was just given up; or its client goes over with a post of its own unanswered.
             return self.fail_probe(now, conn);
         }
         // One that came after `3probe` was sent behind this, and has overtaken it: the client polls
         // no more by itself.
         let is_late = self.polling_mut(session).is_some_and(|it| it.noop_ms.is_some());
-        let late = HttpReply::Bad(Fault::Request);
-        let reply = if is_late { late } else { HttpReply::Body(NOOP.into()) };
+        let reply =
+            if is_late { HttpReply::Bad(Fault::Request) } else { HttpReply::Body(NOOP.into()) };
         self.answer_poll(session, reply);
         let (lane, compression) = (self.slots[conn].lane, self.slots[conn].compression);
         let slot = &mut self.slots[session];
@@ -110,6 +114,14 @@ impl Hub {
         }
         if let Some(engine) = self.engine_mut(session) {
             engine.transport = Transport::WebSocket;
+        }
+        if is_told {
+            let close = if self.gone_by.is_some() { Close::Shutdown } else { Close::Forced };
+            if let Some(engine) = self.engine_mut(session) {
+                engine.leaving = Some((close, now.mono_ms + TICK_MS));
+            }
+            let slot = &mut self.slots[session];
+            (slot.phase, slot.go_by) = (Phase::Open, self.gone_by);
         }
         self.metrics.engines_polling.sub(1);
         self.metrics.upgrades_total.add(1);
