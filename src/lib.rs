@@ -13,7 +13,7 @@
 //! | core | [`shard`]: connections, topics, fan-out as a state machine | `wire`, `auth`, `config`, root words |
 //! | settings | [`config`]: settings as typed become settings as meant | `auth`, root words |
 //! | codecs | [`wire`]: frames, deflate, JSON, dialects; [`auth`]: tokens, rules | root words |
-//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`rule`], [`secret`], [`words`], [`limits`], [`time`], [`process`], [`origin`], [`address`], [`sid`], [`polling`] | each other |
+//! | root words | [`topic`], [`message`], [`connection`], [`audience`], [`announcement`], [`query`], [`report`], [`mail`], [`mailbox`], [`interest`], [`close`], [`json_text`], [`metrics`], [`rule`], [`secret`], [`words`], [`limits`], [`time`], [`process`], [`origin`], [`address`], [`sid`], [`polling`], [`moving`] | each other |
 //!
 //! `wire`, `auth` and `shard` are *sans-io*: no socket, no clock, no runtime, no lock. Bytes, mail
 //! and the time go in; bytes to send and mail come out. Sockets live in `node` and `load`, tokio in
@@ -44,6 +44,11 @@
 //! inquiry       http or shard/session/admin -> report: whom to ask what -> shard/inquiry:
 //!               mail::Request::Ask -> shard/report: what is found -> mail::Delivery::Told
 //!               -> report: the next question, or the JSON
+//! upgrade       node/serve: a WebSocket with a session's name -> node/crossings -> the shard of that
+//!               -> shard/session/engineio/upgrade: it takes over what was polled
+//! recovery      shard/recovery: what is said to Socket.IO clients is logged; a client comes back
+//!               -> session/socketio/recover -> its engine goes to the shard of its socket, if need be
+//!               (engineio/moving) -> replay: what it missed, then that it is connected
 //! settings      cli/reload -> node: node/live for each shard, which takes them in its next turn
 //!               -> shard/review: connections held against them, some in each turn; the doors last
 //! end           cli/serve -> node: mail::Delivery::Drain -> shard/life: each connection is told at

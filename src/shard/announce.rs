@@ -144,6 +144,7 @@ impl Hub {
         // Who is away hears it when it comes back, if it is for it then.
         let may_be_missed = match audience {
             Audience::Socket(name) => slots.is_ghost(*name),
+            Audience::Connection(_) => false,
             _ => said.has_ghosts(),
         };
         if may_be_missed && mute_from == u8::MAX {

@@ -23,7 +23,6 @@ use crate::limits::{ANSWER_LATE_MS, QUESTIONS_MAX, WAITING_BYTES_MAX};
 use crate::mail::{Answer, QuestionTicket, Unanswered};
 use crate::metrics::ShardMetrics;
 use crate::shard::hub::Hub;
-use crate::shard::role::Departure;
 use crate::shard::session::{Counting, verdict};
 use crate::shard::slot::{Phase, Slot, Slots};
 use crate::shard::timers::Tick;
@@ -38,8 +37,6 @@ pub enum Aside {
     Waiting(Waiting),
     /// It is carried out, and its reply waits for what other shards count.
     Counting(Counting),
-    /// It is carried out on another shard, and its engine goes there.
-    Departing(Departure),
 }
 
 /// A request that waits for answers.
@@ -169,14 +166,14 @@ impl Slot {
     pub(super) fn waiting(&self) -> Option<&Waiting> {
         match self.aside.as_deref()? {
             Aside::Waiting(waiting) => Some(waiting),
-            Aside::Counting(_) | Aside::Departing(_) => None,
+            Aside::Counting(_) => None,
         }
     }
 
     fn waiting_mut(&mut self) -> Option<&mut Waiting> {
         match self.aside.as_deref_mut()? {
             Aside::Waiting(waiting) => Some(waiting),
-            Aside::Counting(_) | Aside::Departing(_) => None,
+            Aside::Counting(_) => None,
         }
     }
 }
@@ -336,26 +333,10 @@ impl Hub {
         self.rearm(now, conn);
     }
 
-    /// Has an engine wait for its departure.
-    pub(super) fn depart_for(&mut self, conn: u32, departure: Departure) {
-        debug_assert!(self.slots[conn].aside.is_none(), "{conn} waits already");
-        self.slots[conn].aside = Some(Box::new(Aside::Departing(departure)));
-    }
-
-    /// Ends such a wait.
-    pub(super) fn take_departure(&mut self, conn: u32) -> Option<Departure> {
-        let slot = &mut self.slots[conn];
-        let aside = slot.aside.take_if(|aside| matches!(**aside, Aside::Departing(_)));
-        let Aside::Departing(departure) = *aside? else { return None };
-        self.asking.resumed.push_back(self.slots.key(conn));
-        Some(departure)
-    }
-
     /// A connection that is about to end waits for nothing any more: it is read again, to its end.
     pub(super) fn forget(&mut self, conn: u32) {
         self.take_waiting(conn);
         self.take_counting(conn, |_| true);
-        self.take_departure(conn);
     }
 
     /// Has a connection wait for what other shards count.

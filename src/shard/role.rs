@@ -104,17 +104,6 @@ impl Engine {
     }
 }
 
-/// Where an engine goes.
-#[derive(Debug)]
-pub(in crate::shard) struct Departure {
-    /// To this shard.
-    pub to: u8,
-    /// What it wants to connect to there.
-    pub namespace: Namespace,
-    /// What its client says of itself for that.
-    pub auth: Box<str>,
-}
-
 /// Where an engine was at home.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::shard) struct Home {

@@ -138,3 +138,50 @@ fn a_polling_session_goes_to_its_socket_and_is_asked_where_it_was() {
         shard.check_empty(world.now());
     }
 }
+
+#[test]
+fn a_session_that_is_about_to_upgrade_goes_with_its_websocket() {
+    for succeeds in [true, false] {
+        let mut world = World::new(2);
+        let (mut a, mut b) = (Client::new("a"), Client::new("b"));
+        for client in [&mut a, &mut b] {
+            client.shard = 1;
+            world.connect(client);
+            world.join(client, "r");
+        }
+        world.lose(&mut a);
+        say(&mut world, &mut b, &json!("missed"));
+        let sid = world.poll_open(0);
+        // The WebSocket comes before the packet that has the session go.
+        let mut probe = Client::default();
+        world.probe(&mut probe, sid);
+        world.frame(&mut probe, "2probe");
+        let poll = world.ask(0, sid, Asked::Poll);
+        let auth = world.auth(&a);
+        let records = format!("40{auth}\u{1e}40/ws,");
+        let post = world.ask(0, sid, Asked::Post(records.into_bytes().into()));
+        world.turn();
+        // A poll of somebody who upgrades is ended, but not at once.
+        world.now_ms += 100;
+        world.turn();
+        assert_eq!(world.replies.remove(&post), Some(HttpReply::Taken));
+        assert_eq!(body(&mut world, poll), "6");
+        if succeeds {
+            world.frame(&mut probe, "5");
+            world.rest();
+            a.shard = 0;
+            a.engine = Some(world.engine_of(sid));
+        } else {
+            world.frame(&mut probe, "4x");
+            let poll = world.ask(1, sid, Asked::Poll);
+            world.rest();
+            let heard = body(&mut world, poll);
+            heard.split('\u{1e}').for_each(|record| a.take(record));
+        }
+        world.hear(&mut a);
+        assert!(a.recovered, "{a:?}");
+        assert!(a.heard.iter().any(|it| it.as_str().is_some_and(|it| it.starts_with("40/ws,"))));
+        assert_eq!(a.messages(), [json!("missed")]);
+        assert_eq!(world.reading("engines_moved_total"), 1);
+    }
+}

@@ -57,6 +57,11 @@ impl Port for Net {
         Sent::Bytes(bytes.len())
     }
     fn shut(&mut self, _: u32) {}
+    fn rebind(&mut self, from: u32, to: ConnKey) {
+        let sent = self.sent.remove(&from).unwrap_or_default();
+        self.forget(to.index);
+        self.sent.insert(to.index, sent);
+    }
     fn close(&mut self, conn: u32, _: IpAddr) {
         self.closed.push(conn);
     }
@@ -84,7 +89,7 @@ impl Client {
         Self { user, claims: json!({"sub": user}), ..Self::default() }
     }
 
-    fn take(&mut self, text: &str) {
+    pub fn take(&mut self, text: &str) {
         let Some(packet) = text.strip_prefix('4') else {
             return if text != "2" && !text.starts_with('0') {
                 self.heard.push(json!(text));
@@ -281,6 +286,23 @@ impl World {
         let now = self.now();
         self.shards[shard].ask(now, sid, asked, self.tickets);
         self.tickets
+    }
+
+    /// Has a WebSocket try to take over from a polling session, where that is at home.
+    pub fn probe(&mut self, client: &mut Client, sid: Sid) {
+        let (now, shard) = (self.now(), usize::from(sid.shard()));
+        client.shard = shard;
+        client.engine = self.shards[shard].probe(now, sid, arrival());
+        let key = client.engine.expect("there is a session");
+        self.nets[shard].forget(key.index);
+    }
+
+    /// The slot of a session that was upgraded: that of its name, and whose it was first.
+    pub fn engine_of(&self, sid: Sid) -> ConnKey {
+        let of = |(shard, key): &&(usize, ConnKey)| {
+            *shard == usize::from(sid.shard()) && key.index == sid.place()
+        };
+        *self.moved.keys().find(of).map(|(_, key)| key).expect("it has moved")
     }
 
     /// Begins a polling session on a shard.

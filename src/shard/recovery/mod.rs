@@ -9,6 +9,7 @@ mod ghosts;
 mod log;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use ahash::AHashMap;
@@ -33,7 +34,7 @@ pub(in crate::shard) struct Recovery {
     /// Who lost its transport.
     pub ghosts: Ghosts,
     /// Engines that are to go to the shard of a socket that their clients come back for.
-    pub departures: Vec<ConnKey>,
+    pub departures: Vec<Departure>,
     /// Engines that came from another shard, by their names of there.
     pub came: AHashMap<Sid, u32>,
     /// Those of them that were lost since the time was last looked at: their time begins there.
@@ -46,6 +47,26 @@ pub(in crate::shard) struct Recovery {
     pub sweep_ms: u64,
     /// For how many milliseconds a ghost is kept.
     pub ghost_ms: u64,
+}
+
+/// An engine that is to go to another shard.
+pub(in crate::shard) struct Departure {
+    /// Its slot.
+    pub key: ConnKey,
+    /// The shard.
+    pub to: u8,
+    /// Its client's CONNECT packets, which are answered there.
+    pub connects: Connects,
+}
+
+/// CONNECT packets that are not answered yet: the namespace, and what the client says of itself.
+pub(in crate::shard) type Connects = Vec<(Namespace, Option<Box<str>>)>;
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What clients say of themselves is secret.
+        write!(f, "Departure({:?} to {})", self.key, self.to)
+    }
 }
 
 /// A socket that comes back.

@@ -17,7 +17,8 @@ use crate::polling::Asked;
 use crate::shard::Shard;
 use crate::shard::encoder::POLLING;
 use crate::shard::hub::Hub;
-use crate::shard::role::{Departure, Engine, Forward, Home, Namespace, Role, Transport};
+use crate::shard::recovery::{Connects, Departure};
+use crate::shard::role::{Engine, Forward, Home, Namespace, Role, Transport};
 use crate::shard::slot::{Phase, Slot};
 use crate::shard::timers::Tick;
 use crate::sid::Sid;
@@ -45,8 +46,7 @@ struct Moved {
     address: IpAddr,
     origin: OriginMark,
     opened: Tick,
-    namespace: Namespace,
-    auth: Box<str>,
+    connects: Connects,
 }
 
 impl Shard {
@@ -81,14 +81,36 @@ impl Hub {
         conn: u32,
         to: u8,
         namespace: Namespace,
-        auth: &str,
+        auth: Option<&str>,
     ) -> bool {
-        if to >= self.shards || to == self.id || !self.may_move(conn) {
+        let may_go = to < self.shards && to != self.id && self.may_move(conn);
+        let is_idle = self.engine(conn).is_some_and(|engine| engine.returning == 0);
+        let key = self.slots.key(conn);
+        let Some(recovery) = self.recovery.as_deref_mut().filter(|_| may_go && is_idle) else {
             return false;
+        };
+        recovery.departures.push(Departure { key, to, connects: Vec::new() });
+        self.departs_too(conn, namespace, auth)
+    }
+
+    /// Whether a session is to go to another shard: then this CONNECT of its client's is answered
+    /// there as well.
+    pub(in crate::shard) fn departs_too(
+        &mut self,
+        conn: u32,
+        namespace: Namespace,
+        auth: Option<&str>,
+    ) -> bool {
+        let key = self.slots.key(conn);
+        let departures = self.recovery.iter_mut().flat_map(|it| &mut it.departures);
+        let Some(departure) = departures.into_iter().find(|it| it.key == key) else {
+            return false;
+        };
+        departure.connects.push((namespace, auth.map(Into::into)));
+        if let Some(engine) = self.engine_mut(conn) {
+            engine.known |= namespace.bit();
+            engine.returning |= namespace.bit();
         }
-        let Some(recovery) = &mut self.recovery else { return false };
-        recovery.departures.push(self.slots.key(conn));
-        self.depart_for(conn, Departure { to, namespace, auth: auth.into() });
         true
     }
 
@@ -96,31 +118,37 @@ impl Hub {
     fn may_move(&self, conn: u32) -> bool {
         let slot = &self.slots[conn];
         let Some(engine) = self.engine(conn) else { return false };
-        let probe = match &engine.transport {
-            Transport::Polling(polling) => polling.probe,
-            Transport::WebSocket => None,
-        };
         let has_sockets = engine.socket.is_some() || !engine.guests.is_empty();
         slot.phase == Phase::Open
             && !has_sockets
-            && engine.returning == 0
             && !engine.has_moved
-            && probe.is_none()
             && (engine.unfinished.is_none() && engine.ghost.is_none() && engine.leaving.is_none())
-            && (slot.backlog.is_none() && slot.partial.is_none() && slot.aside.is_none())
+            && (slot.backlog.is_none() && slot.aside.is_none())
+    }
+
+    /// Whether a session is to wait for its departure: for a flush, for the rest of a frame, or for a
+    /// WebSocket that is about to take over, and goes along then.
+    fn is_delayed(&self, conn: u32) -> bool {
+        let slot = &self.slots[conn];
+        let has_probe = self.engine(conn).is_some_and(|engine| match &engine.transport {
+            Transport::Polling(polling) => polling.probe.is_some(),
+            Transport::WebSocket => false,
+        });
+        has_probe || !slot.pending.is_empty() || slot.partial.is_some()
     }
 
     fn leaving(&mut self, now: Now) -> Option<Leaving> {
         let departures = std::mem::take(&mut self.recovery.as_deref_mut()?.departures);
         let mut departures = departures.into_iter();
         let (mut leaving, mut later) = (None, Vec::new());
-        for key in departures.by_ref() {
-            if !self.slots.holds(key) {
+        for departure in departures.by_ref() {
+            let Departure { key, .. } = departure;
+            if !self.slots.holds(key) || self.slots[key.index].phase != Phase::Open {
                 continue;
             }
-            if !self.slots[key.index].pending.is_empty() {
-                later.push(key);
-            } else if let Some(found) = self.leave(now, key) {
+            if self.is_delayed(key.index) {
+                later.push(departure);
+            } else if let Some(found) = self.leave(now, departure) {
                 leaving = Some(found);
                 break;
             }
@@ -131,11 +159,16 @@ impl Hub {
     }
 
     /// Has one go, or stay where that has become impossible.
-    fn leave(&mut self, now: Now, key: ConnKey) -> Option<Leaving> {
+    fn leave(&mut self, now: Now, departure: Departure) -> Option<Leaving> {
+        let Departure { key, to, mut connects } = departure;
         let conn = key.index;
-        let Departure { to, namespace, auth } = self.take_departure(conn)?;
-        if !self.may_move(conn) {
-            self.connect_as(now, conn, namespace, Some(&auth), false);
+        let may_move = self.may_move(conn);
+        let engine = self.engine_mut(conn)?;
+        // But those that its client took back.
+        connects.retain(|(namespace, _)| engine.returning & namespace.bit() != 0);
+        engine.returning = 0;
+        if !may_move || connects.is_empty() {
+            self.connect_all(now, key, &connects);
             return None;
         }
         let is_polling = self.slots[conn].lane == POLLING;
@@ -148,7 +181,7 @@ impl Hub {
         let slot = self.slots.move_out(conn, is_polling);
         let Slot { endpoint, lane, compression, address, origin, opened, .. } = slot;
         let mut moved =
-            Moved { engine, endpoint, lane, compression, address, origin, opened, namespace, auth };
+            Moved { engine, endpoint, lane, compression, address, origin, opened, connects };
         if !is_polling {
             let session = Moving::new(moved);
             return Some(Leaving { key, to, address, session });
@@ -160,6 +193,15 @@ impl Hub {
         moved.engine.home = Some(Box::new(Home { at, sid: Sid::new(self.id, conn, secret) }));
         self.send(to, Delivery::Moved { session: Moving::new(moved) });
         None
+    }
+
+    /// Answers CONNECT packets of a session that goes nowhere, or no further.
+    fn connect_all(&mut self, now: Now, key: ConnKey, connects: &Connects) {
+        for (namespace, auth) in connects {
+            if self.slots.holds(key) && self.slots[key.index].phase == Phase::Open {
+                self.connect_as(now, key.index, *namespace, auth.as_deref(), false);
+            }
+        }
     }
 
     /// A session is counted here no longer.
@@ -183,7 +225,7 @@ impl Hub {
             origin: moved.origin,
             ..Slot::open(moved.endpoint, moved.lane, moved.address, moved.opened)
         };
-        let Moved { mut engine, namespace, auth, .. } = moved;
+        let Moved { mut engine, connects, .. } = moved;
         let (mut polls, mut has_input) = (false, false);
         self.metrics.engines.add(1);
         self.metrics.connections.add(1);
@@ -214,7 +256,7 @@ impl Hub {
             self.slots[key.index].go_by = Some(gone_by);
             self.rearm(now, key.index);
         } else {
-            self.connect_as(now, key.index, namespace, Some(&auth), false);
+            self.connect_all(now, key, &connects);
         }
         key
     }

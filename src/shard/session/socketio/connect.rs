@@ -102,6 +102,9 @@ impl Hub {
         auth: Option<&str>,
         may_move: bool,
     ) {
+        if may_move && self.departs_too(carrier, namespace, auth) {
+            return;
+        }
         let nsp = namespace.name();
         let token = token_of(auth);
         let identity = if namespace == Namespace::Rooms {

@@ -39,7 +39,7 @@ impl Namespace {
     }
 
     /// Its bit among those that an engine knows.
-    pub(super) fn bit(self) -> u8 {
+    pub(in crate::shard) fn bit(self) -> u8 {
         match self {
             Self::Conformance(number) => 1 << number,
             Self::Rooms | Self::Gateway => 1 << self.form(),

@@ -37,7 +37,7 @@ fn ticket_of(auth: Option<&str>) -> Option<(Sid, Option<String>)> {
 impl Hub {
     /// The client of an engine does not want to be in a namespace any more, into which it comes back.
     pub(super) fn comes_back_no_more(&mut self, carrier: u32, nsp: &str) {
-        let bit = Namespace::named(nsp).map_or(0, Namespace::bit);
+        let bit = self.namespace_called(nsp).map_or(0, Namespace::bit);
         if let Some(engine) = self.engine_mut(carrier) {
             engine.returning &= !bit;
         }
@@ -58,7 +58,7 @@ impl Hub {
             return false;
         }
         let Some((pid, offset)) = ticket_of(auth) else { return false };
-        if may_move && self.depart(carrier, pid.shard(), namespace, auth.unwrap_or_default()) {
+        if may_move && self.depart(carrier, pid.shard(), namespace, auth) {
             return true;
         }
         let begun = self.begin_return(now, carrier, namespace, (pid, offset.as_deref()), shown);
