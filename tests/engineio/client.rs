@@ -176,7 +176,7 @@ impl Socket {
         let length = u16::try_from(text.len()).expect("a short text");
         let head = match length {
             0..126 => vec![0x81, 0x80 | length as u8],
-            _ => [&[0x81, 0x80 | 126][..], &length.to_be_bytes()].concat(),
+            _ => [&[0x81, 0x80 + 126][..], &length.to_be_bytes()].concat(),
         };
         self.stream.write_all(&[&head, &[0; 4][..], text.as_bytes()].concat()).unwrap();
     }

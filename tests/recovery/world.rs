@@ -292,7 +292,7 @@ impl World {
     pub fn probe(&mut self, client: &mut Client, sid: Sid) {
         let (now, shard) = (self.now(), usize::from(sid.shard()));
         client.shard = shard;
-        client.engine = self.shards[shard].probe(now, sid, arrival());
+        client.engine = self.shards[shard].probe(now, sid, &arrival());
         let key = client.engine.expect("there is a session");
         self.nets[shard].forget(key.index);
     }
