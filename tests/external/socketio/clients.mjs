@@ -106,6 +106,12 @@ export class Client {
     return this.socket.io.engine.transport.name;
   }
 
+  // It is on the transport that it stays on: while it changes, nobody but the heartbeat may miss it.
+  async steady(kind) {
+    const last = kind.transport === 'polling' ? 'polling' : 'websocket';
+    await until(async () => this.transport === last, `its transport ${last}`);
+  }
+
   // The next change of its state: connected, not any more, or not let in.
   state(what = 'connect') {
     return this.#first(this.#states, what);

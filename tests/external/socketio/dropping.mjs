@@ -13,6 +13,7 @@ export default async function dropping(broker, kind) {
     const it = await open(way, kind, 'ann', COMES_BACK);
     await it.join('before');
     const { id } = it;
+    await it.steady(kind);
     // Between two polls there is nothing to cut.
     way.cut();
     must(/^transport (close|error)$/.test(await it.disconnected()), 'another reason');
@@ -30,6 +31,7 @@ export default async function dropping(broker, kind) {
     const [it, bob] = [await open(way, kind, 'ann', COMES_BACK), await open(broker, kind, 'bob')];
     await bob.join('cut');
     await it.join('cut');
+    await it.steady(kind);
     const done = [];
     for (let n = 0; n < 100; n += 1) {
       it.socket.emit('message', { room: 'cut', content: n }, (answer) => answer.success && done.push(n));
