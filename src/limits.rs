@@ -300,8 +300,6 @@ pub const PING_INTERVAL_MS: u64 = 30_000;
 pub const PING_TIMEOUT_MS: u64 = 60_000;
 /// Milliseconds in which a connection that must authenticate has to.
 pub const AUTH_DEADLINE_MS: u64 = 30_000;
-/// Milliseconds in which a client of Socket.IO that has shaken hands must be in a namespace.
-pub const NAMESPACE_CONNECT_MS: u64 = 45_000;
 /// Bytes of the name of an event in `socketio.events`.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
 /// Names in `socketio.events`.

@@ -272,15 +272,20 @@ pub static SETTINGS: &[Setting] = &[
     unset("rabbitmq.dead_letter_exchange", TEXT)
         .about("where malformed notifications go")
         .absent("RabbitMQ"),
-    Setting::int("socketio.ping_interval_ms", 25_000, 100, DAY_MS)
+    Setting::int("socketio.ping_interval_ms", limits::ENGINE_PING_INTERVAL_MS, 100, DAY_MS)
         .unit("ms")
         .about("the server pings so often, whatever else is said; each costs a send"),
-    Setting::int("socketio.ping_timeout_ms", 20_000, 100, DAY_MS)
+    Setting::int("socketio.ping_timeout_ms", limits::ENGINE_PING_TIMEOUT_MS, 100, DAY_MS)
         .unit("ms")
         .about("a client that has not answered a ping by then is gone"),
-    Setting::int("socketio.max_http_buffer_bytes", 1_000_000, 64, BYTES_MAX)
-        .unit("bytes")
-        .about("of one message with its attachments, held while it comes; clients are told"),
+    Setting::int(
+        "socketio.max_http_buffer_bytes",
+        limits::ENGINE_PAYLOAD_BYTES_MAX as u64,
+        64,
+        BYTES_MAX,
+    )
+    .unit("bytes")
+    .about("of one message with its attachments, held while it comes; clients are told"),
     Setting::int("socketio.recovery_ms", 0, 0, DAY_MS).unit("ms").about(
         "a lost session can be taken up again: events are held in memory, each has an argument \
          more; 0: not at all; on or off from the next start",

@@ -159,7 +159,7 @@ pub(super) fn settings(values: &Values) -> SocketIoSettings {
         max_http_buffer_bytes: values.int("socketio.max_http_buffer_bytes"),
         recovery_ms: values.int("socketio.recovery_ms"),
         test_notification: values.flag("socketio.test_notification"),
-        connect_ms: if is(Conformance::Protocol) { 1000 } else { limits::NAMESPACE_CONNECT_MS },
+        connect_ms: if is(Conformance::Protocol) { 1000 } else { limits::CONNECT_MS },
         handshake_delay_ms: if is(Conformance::Client) { 10 } else { 0 },
         conformance,
         events: match &values.get("socketio.events").value {
